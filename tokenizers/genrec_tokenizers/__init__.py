@@ -1,0 +1,1 @@
+"""Item tokenizers: encoders, fusion, quantizers, collisions, and the quality of semantic IDs."""
