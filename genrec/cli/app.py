@@ -53,7 +53,7 @@ def main() -> None:
     try:
         app()
     except GenrecError as error:
-        console.print(f"[bold red]Error:[/] ", end="")
+        console.print("[bold red]Error:[/] ", end="")
         console.print(str(error), markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
