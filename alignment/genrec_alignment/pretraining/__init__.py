@@ -1,0 +1,1 @@
+"""Pre-training: a decoder learns to continue users' histories, item by item, code by code."""

@@ -1,0 +1,139 @@
+"""Training windows: stretches of users' histories as token sequences.
+
+Every epoch visits a user once for each ``history_length`` items of its history, each time with a window
+that starts anywhere. The start depends on seed, epoch, user and visit alone, so that a resumed run sees
+what the uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Sampler
+
+from genrec.semantic_ids import Catalogue
+
+if TYPE_CHECKING:
+    import datasets
+
+IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
+
+
+class Windows:
+    """Cuts and tokenises windows; a transform for ``datasets.Dataset``.
+
+    Args:
+        histories: each user's training items, oldest first.
+        catalogue: gives the items' tokens.
+        history_length: items in a window, at most.
+        seed: the seed of the windows' starts.
+    """
+
+    def __init__(
+        self, histories: list[npt.NDArray[np.int32]], catalogue: Catalogue, history_length: int, seed: int
+    ) -> None:
+        self.histories = [history for history in histories if len(history)]
+        self.catalogue = catalogue
+        self.history_length = history_length
+        self.seed = seed
+        self.epoch = 0
+
+    def as_dataset(self) -> datasets.Dataset:
+        """Return one row for each visit of an epoch: ``user``, ``visit`` and ``length`` (items in its window)."""
+        import datasets
+
+        lengths = np.array([len(history) for history in self.histories])
+        visits = -(-lengths // self.history_length)
+        rows = {
+            "user": np.repeat(np.arange(len(lengths)), visits),
+            "visit": np.concatenate([np.arange(count) for count in visits]) if len(visits) else np.zeros(0, int),
+            "length": np.repeat(np.minimum(lengths, self.history_length), visits),
+        }
+        return datasets.Dataset.from_dict(rows).with_transform(self)
+
+    def __call__(self, rows: dict[str, list[int]]) -> dict[str, list[Any]]:
+        """Return ``input_ids`` for each row: BOS and the tokens of the items of its window."""
+        vocabulary = self.catalogue.vocabulary
+        windows = [self._window(user, visit) for user, visit in zip(rows["user"], rows["visit"], strict=True)]
+        tokens = [[vocabulary.bos_id, *self.catalogue.tokens[window].ravel().tolist()] for window in windows]
+        return {"input_ids": tokens}
+
+    def _window(self, user: int, visit: int) -> npt.NDArray[np.int32]:
+        history = self.histories[user]
+        spare = len(history) - self.history_length
+        if spare <= 0:
+            return history
+        start = np.random.default_rng([self.seed, self.epoch, user, visit]).integers(spare + 1)
+        return history[start : start + self.history_length]
+
+
+class BucketSampler(Sampler[int]):
+    """Yields every row once an epoch, neighbours of about equal length, buckets in random order.
+
+    Rows are shuffled, cut into pools of fifty batches, and sorted by length within a pool; the batches of a
+    pool are then shuffled. Its epoch sets the windows' epoch too.
+
+    Args:
+        lengths: the length of each row.
+        batch_size: rows of one step over all processes.
+        seed: the seed of the order.
+        windows: what cuts the windows.
+    """
+
+    def __init__(self, lengths: npt.NDArray[np.integer], batch_size: int, seed: int, windows: Windows) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.windows = windows
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order and the windows of an epoch."""
+        self.windows.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.windows.epoch])
+        order = rng.permutation(len(self.lengths))
+        pool = 50 * self.batch_size
+        batches: list[npt.NDArray[np.intp]] = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+            batches += [rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size)]
+        full, rest = (
+            [b for b in batches if len(b) == self.batch_size],
+            [b for b in batches if len(b) < self.batch_size],
+        )
+        rng.shuffle(full)  # type: ignore[arg-type]
+        for batch in [*full, *rest]:
+            yield from batch.tolist()
+
+
+class Collator:
+    """Pads windows at the right and labels every item token; BOS and padding are not learned.
+
+    Args:
+        pad_id: the padding token.
+    """
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        """Return ``input_ids``, ``attention_mask`` and ``labels``, each int64 [rows, longest]."""
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), longest), self.pad_id, dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for at, row in enumerate(rows):
+            length = len(row["input_ids"])
+            ids[at, :length] = torch.tensor(row["input_ids"])
+            mask[at, :length] = 1
+        labels = ids.masked_fill(mask == 0, IGNORED)
+        labels[:, 0] = IGNORED
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
