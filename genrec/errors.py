@@ -50,18 +50,19 @@ class ArtifactError(GenrecError):
 
 
 class UnknownNameError(GenrecError):
-    """A name that does not exist, with the closest ones that do.
+    """Names that do not exist, with the closest ones that do.
 
     Args:
-        what: what the name stands for, such as ``"item"``.
-        name: the unknown name.
+        what: what a name stands for, such as ``"item"``.
+        names: the unknown name, or several.
         known: every name that exists.
         remedy: a further hint, after the suggestions.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        self.name = name
-        super().__init__(f"Unknown {what} {name!r}.{suggest(name, known)}", remedy)
+    def __init__(self, what: str, names: str | Sequence[str], known: Iterable[str], remedy: str = "") -> None:
+        self.names = [names] if isinstance(names, str) else list(names)
+        available = list(known)
+        super().__init__([f"Unknown {what} {name!r}.{suggest(name, available)}" for name in self.names], remedy)
 
 
 class MissingPackageError(GenrecError):

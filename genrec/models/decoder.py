@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DecoderConfig(Section):
-    """The shape of the decoder (Qwen3: pre-norm, RMSNorm, SwiGLU, rotary positions, normalised queries and keys)."""
+    """The shape of the decoder (Qwen3: pre-norm, RMSNorm, SwiGLU, rotary, normalised queries and keys)."""
 
     hidden_size: PositiveInt = Field(64, description="Width of the residual stream.")
     intermediate_size: PositiveInt = Field(256, description="Width inside the feed-forward blocks.")

@@ -67,14 +67,13 @@ class Catalogue:
         """Return the ``item_index`` of each of ``item_ids``.
 
         Raises:
-            UnknownNameError: for the first id that is not in the catalogue.
+            UnknownNameError: naming every id that is not in the catalogue.
         """
-        found = []
-        for item in item_ids:
-            if item not in self.index_of:
-                raise UnknownNameError("item", item, self.item_ids)
-            found.append(self.index_of[item])
-        return np.asarray(found, dtype=np.int64)
+        wanted = list(item_ids)
+        unknown = [item for item in wanted if item not in self.index_of]
+        if unknown:
+            raise UnknownNameError("item", unknown, self.item_ids)
+        return np.asarray([self.index_of[item] for item in wanted], dtype=np.int64)
 
     def sid(self, item_index: int) -> str:
         """Return an item's semantic ID as text, such as ``<a_17><b_3><c_0>``."""

@@ -110,6 +110,7 @@ class Progress(ProgressCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
         """Show and keep the latest loss and speed, or the latest validation."""
+        del args, control
         if self.training_bar is None or not logs:
             return
         if "loss" in logs:
