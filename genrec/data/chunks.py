@@ -1,0 +1,120 @@
+"""Bounded memory: a log as files of whole users, each small enough to be held, in order of ``user_id``.
+
+The streaming engine of polars writes each user's rows to the file of the user's chunk; what stays in memory is
+the list of users, one chunk, and, for the k-core, two 32-bit integers an interaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from genrec.console import track
+from genrec.data.filters import repeated
+from genrec.data.importers.source import ROW
+from genrec.data.validation import SHOWN
+
+CHUNK_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Sorted chunk files, and the compact columns of all their rows together.
+
+    Args:
+        files: Parquet files of whole users' rows, sorted by user, time, position and place in the log.
+        users: int32 [rows], numbered in order of ``user_id``.
+        items: int32 [rows], numbered in order of ``item_id``.
+        timestamps: int64 [rows], or empty where the log has no times.
+        repetitions: how many repeated interactions were met, and left out unless they were to be kept.
+        examples: the first few of them.
+    """
+
+    files: list[Path]
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    timestamps: npt.NDArray[np.int64]
+    repetitions: int
+    examples: list[str]
+
+    def __iter__(self) -> Iterator[tuple[pl.DataFrame, slice]]:
+        """Yield each chunk's rows and their place among all rows."""
+        start = 0
+        for file in self.files:
+            frame = pl.read_parquet(file)
+            yield frame, slice(start, start + len(frame))
+            start += len(frame)
+
+
+def sort_into_chunks(
+    log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep_repeated: bool, chunk_rows: int = CHUNK_ROWS
+) -> Chunks:
+    """Divide a log into sorted chunk files.
+
+    Args:
+        log: a checked and filtered log with ``row``.
+        item_ids: every item, sorted.
+        work: a folder for the files.
+        keep_repeated: keep interactions that equal another in everything but their place in the log.
+        chunk_rows: roughly how many rows a file holds; a user is never divided.
+    """
+    parts = _divide(log, work / "parts", chunk_rows)
+    columns = log.collect_schema().names()
+    order = [name for name in ("user_id", "timestamp", "position", ROW) if name in columns]
+    index = pl.DataFrame({"item_id": item_ids, "item": pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)})
+    users: list[npt.NDArray[np.int32]] = []
+    items: list[npt.NDArray[np.int32]] = []
+    times: list[npt.NDArray[np.int64]] = []
+    examples: list[str] = []
+    repetitions = first_user = 0
+    for part in track(parts, "Sorting", len(parts)):
+        frame = pl.read_parquet(part).sort(order)
+        if "timestamp" in columns:
+            again = repeated(frame)
+            repetitions += int(again.sum())
+            examples += _show(frame.filter(again).head(SHOWN))
+            frame = frame if keep_repeated else frame.filter(~again)
+        number = frame["user_id"].rle_id().to_numpy().astype(np.int32) + first_user
+        first_user = int(number[-1]) + 1
+        users.append(number)
+        numbered = frame.join(index, on="item_id", how="left", maintain_order="left")
+        items.append(numbered["item"].to_numpy())
+        times.append(frame["timestamp"].to_numpy() if "timestamp" in columns else np.empty(0, np.int64))
+        frame.drop(ROW).write_parquet(part, compression="lz4")
+    return Chunks(
+        parts, np.concatenate(users), np.concatenate(items), np.concatenate(times), repetitions, examples[:SHOWN]
+    )
+
+
+def _divide(log: pl.LazyFrame, folder: Path, chunk_rows: int) -> list[Path]:
+    """Write whole users' rows into files of about ``chunk_rows``, in order of ``user_id``."""
+    counts = log.group_by("user_id").len().collect(engine="streaming").sort("user_id")
+    counts = counts.with_columns(
+        chunk=((pl.col("len").cum_sum() - 1) // chunk_rows).rank("dense").cast(pl.Int32) - 1
+    )
+    number = counts["chunk"].n_unique()
+    files = [folder / f"{chunk}.parquet" for chunk in range(number)]
+    folder.mkdir()
+    if number == 1:
+        log.sink_parquet(files[0], compression="lz4")
+        return files
+    place = pl.PartitionBy(
+        folder,
+        key="chunk",
+        include_key=False,
+        file_path_provider=lambda part: f"{part.partition_keys['chunk'][0]}.parquet",
+        approximate_bytes_per_file=None,
+    )
+    users = counts.lazy().select("user_id", "chunk")
+    log.join(users, on="user_id", how="left").sink_parquet(place, compression="lz4")
+    return files
+
+
+def _show(frame: pl.DataFrame) -> list[str]:
+    rows = frame.select(ROW, "user_id", "item_id").iter_rows()
+    return [f"row {row} (user {user}, item {item})" for row, user, item in rows]

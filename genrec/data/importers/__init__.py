@@ -1,0 +1,43 @@
+"""Importers: one for each form that logs come in, found by name.
+
+An importer is a module with two functions: ``locate(config)`` names the files it will read, so that a second
+run can tell whether anything changed, and ``read(config, files, work)`` returns a :class:`Source`, lazily where
+the format allows; ``work`` is a folder for scratch files.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from genrec.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from genrec.data.config import DataConfig
+    from genrec.data.importers.source import Source
+
+IMPORTERS = {
+    "movielens": "MovieLens 100k to 32M; without a path the 100k that recbole bundles",
+}
+
+
+class Importer(Protocol):
+    """What every importer module offers."""
+
+    def locate(self, config: DataConfig, /) -> list[Path]:
+        """Return the files that will be read."""
+
+    def read(self, config: DataConfig, files: list[Path], work: Path, /) -> Source:
+        """Return the log and the catalogue."""
+
+
+def find(name: str) -> Importer:
+    """Return the importer called ``name``.
+
+    Raises:
+        UnknownNameError: if there is none.
+    """
+    if name not in IMPORTERS:
+        raise UnknownNameError("data.source", name, IMPORTERS)
+    return cast(Importer, importlib.import_module(f"{__name__}.{name}"))

@@ -1,0 +1,72 @@
+"""What an importer hands over: a log and a catalogue as lazy tables with genrec's column names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from genrec.errors import DataError, suggest
+
+LOG_COLUMNS = ("user_id", "item_id", "timestamp", "behavior", "value", "domain", "request_id", "position", "split")
+ROW = "row"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one file, not yet read.
+
+    Args:
+        file: the file's path as messages show it.
+        rows: the rows, with genrec's column names and ``row``, the line (or record) number from 1.
+    """
+
+    file: str
+    rows: pl.LazyFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, without ``row``."""
+        return [name for name in self.rows.collect_schema().names() if name != ROW]
+
+    def pick(self, **columns: str | None) -> Table:
+        """Return the table with only the named columns, under their new names.
+
+        Args:
+            columns: the column of the file for each new name; None leaves the name out.
+
+        Raises:
+            DataError: naming every column that the file lacks.
+        """
+        wanted = {new: old for new, old in columns.items() if old is not None}
+        known = self.columns
+        missing = [
+            f"{self.file} has no column {old!r} (for {new}).{suggest(old, known)}"
+            for new, old in wanted.items()
+            if old not in known
+        ]
+        if missing:
+            raise DataError(missing, "Name the file's own columns under data.columns and data.item_columns.")
+        return Table(self.file, self.rows.select(ROW, *(pl.col(old).alias(new) for new, old in wanted.items())))
+
+    def adding(self, **columns: pl.Expr) -> Table:
+        """Return the table with further or replaced columns."""
+        return Table(self.file, self.rows.with_columns(**columns))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A log and, where there is one, its catalogue.
+
+    Args:
+        log: columns among ``LOG_COLUMNS``.
+        items: ``item_id``, ``title``, further text columns, and optionally ``image``.
+        notes: what the importer left out or decided, for the manifest.
+        image_folder: the folder that relative image paths start from.
+    """
+
+    log: Table
+    items: Table | None = None
+    notes: list[str] = field(default_factory=list)
+    image_folder: Path = Path()
