@@ -6,12 +6,13 @@
 from typing import TYPE_CHECKING
 
 from genrec.decoding.ranking import Ranking
+from genrec.decoding.recommender import Recommender
 from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
     from genrec.decoding.tree_beam import TreeBeamSearch
 
-__all__ = ["Ranking", "TreeBeamSearch", "Trie"]
+__all__ = ["Ranking", "Recommender", "TreeBeamSearch", "Trie"]
 
 
 def __getattr__(name: str) -> object:
