@@ -1,0 +1,87 @@
+"""``genrec tokenize``: give every item a semantic ID."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from genrec.cli.common import (
+    ConfigOption,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    Overrides,
+    RunOption,
+    invoke,
+    show,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to ``app``."""
+    app.command(name="tokenize")(tokenize)
+
+
+def tokenize(
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    run: RunOption = None,
+    dry_run: DryRunOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give every item a semantic ID, from its text and from what users do with it.
+
+    Example: `genrec tokenize --run runs/demo tokenize.quantizer.levels=2`
+    """
+    call = invoke(config, run, overrides, dry_run=dry_run, force=force, as_json=as_json)
+    if call is None:
+        return
+    from genrec_tokenizers.config import TokenizeConfig
+    from genrec_tokenizers.make import make_semantic_ids
+
+    section = call.settings.section("tokenize", TokenizeConfig)
+    manifest = make_semantic_ids(section, call.run, call.settings.seed, force=call.force)
+    folder = call.run / "semantic_ids"
+    if as_json:
+        show({"path": str(folder), "seconds": manifest.seconds, "quality": manifest.details}, as_json=True)
+        return
+    _print_levels(manifest.details["levels"])
+    show(_summary(folder, manifest.details), as_json=False)
+
+
+def _print_levels(levels: list[dict[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("level", "codes", "used", "entropy (bits)", "perplexity", "prefixes", "error left"):
+        table.add_column(name, justify="right")
+    for figures in levels:
+        table.add_row(
+            str(figures["level"]),
+            f"{figures['codes']:,}",
+            f"{figures['utilisation']:.1%}",
+            f"{figures['entropy']:.2f}",
+            f"{figures['perplexity']:.1f}",
+            f"{figures['prefixes']:,}",
+            f"{figures['reconstruction_error']:.1%}",
+        )
+    Console().print(table)
+
+
+def _summary(folder: Path, figures: dict[str, Any]) -> dict[str, str]:
+    collisions = figures["collisions"]
+    share, largest = collisions["share_before"], collisions["largest_group"]
+    before = f"{collisions['before']:,} items ({share:.1%}), at most {largest} alike"
+    after = f"a level of {figures['appended_codes']} codes was appended" if figures["appended_level"] else "none"
+    unknown = ", ".join(f"{name} {count:,}" for name, count in figures["unknown"].items())
+    return {
+        "items": f"{figures['items']:,}",
+        "same codes": f"{before}; {after}" if collisions["before"] else "none; no level was appended",
+        "without data": f"{unknown} items",
+        "written to": str(folder),
+    }

@@ -1,0 +1,108 @@
+"""The stage behind ``genrec tokenize``: encode items, fuse, quantize, resolve collisions, measure, write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from genrec.console import remark
+from genrec.data.dataset import SPLITS, Dataset
+from genrec.errors import DataError
+from genrec.runs import Manifest, is_current, new_artifact, open_artifact
+from genrec.semantic_ids import Catalogue
+from genrec_tokenizers.collisions import append_level
+from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
+from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, TextEncoder
+from genrec_tokenizers.fusion import fuse
+from genrec_tokenizers.quality import quality
+from genrec_tokenizers.quantizers import ResidualKMeans
+
+KIND = "semantic_ids"
+EMBEDDINGS_FILE, QUALITY_FILE = "embeddings.safetensors", "quality.json"
+
+
+def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bool = False) -> Manifest:
+    """Give every item of ``run/dataset`` a unique semantic ID, in ``run/semantic_ids``.
+
+    The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
+    (:class:`ResidualKMeans`), the fused vectors (``embeddings.safetensors``, float32 [items, dim]) and
+    ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are also the manifest's details.
+
+    Args:
+        config: the ``tokenize`` section.
+        run: the run folder.
+        seed: of the behaviour vectors' SVD and of k-means.
+        force: make it again even if it is current.
+
+    Raises:
+        ArtifactError: if there is no dataset.
+        DataError: if the items cannot be told apart, or cannot be encoded.
+    """
+    folder = Path(run) / KIND
+    encoders = make_encoders(config.encoders, seed)
+    inputs = {"dataset": open_artifact(Path(run) / "dataset", "dataset").digest}
+    inputs |= {f"{encoder.name}_encoder": mark for encoder, _ in encoders if (mark := encoder.fingerprint())}
+    settings = {**config.model_dump(mode="json"), "seed": seed}
+    if not force and is_current(folder, KIND, settings, inputs):
+        remark(f"{folder} is up to date.")
+        return open_artifact(folder, KIND)
+    with new_artifact(folder, KIND, settings, inputs, seed) as draft:
+        dataset = Dataset.load(Path(run) / "dataset")
+        draft.details = _write(dataset, encoders, config, seed, draft.path)
+    return open_artifact(folder, KIND)
+
+
+def make_encoders(config: EncodersConfig, seed: int) -> list[tuple[Encoder, float]]:
+    """Return the encoders that count, each with its weight."""
+    encoders: list[tuple[Encoder, float]] = []
+    text, behavior = config.text, config.behavior
+    if text.weight > 0:
+        encoder = TextEncoder(text.model, text.fields, text.max_tokens, text.batch_size)
+        encoders.append((encoder, text.weight))
+    if behavior.weight > 0:
+        encoders.append((BehaviorEncoder(behavior.dim, behavior.window, seed), behavior.weight))
+    return encoders
+
+
+def train_popularity(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Return how often each item occurs in the training part, int64 [items]."""
+    sequences = dataset.sequences
+    seen = sequences.items[sequences.splits == SPLITS.index("train")]
+    return np.bincount(seen, minlength=len(dataset.items)).astype(np.int64)
+
+
+def _write(
+    dataset: Dataset, encoders: list[tuple[Encoder, float]], config: TokenizeConfig, seed: int, folder: Path
+) -> dict[str, object]:
+    """Make the files of the artefact in ``folder`` and return its figures."""
+    _refuse_repeated(dataset.item_ids)
+    sources = [(encoder.encode(dataset), weight) for encoder, weight in encoders]
+    embeddings = fuse(sources, config.encoders.normalize)
+    options = config.quantizer
+    quantizer = ResidualKMeans(options.codebook_sizes, options.iterations, options.restarts, seed)
+    codes = quantizer.fit(embeddings).encode(embeddings)
+    unique = append_level(codes, train_popularity(dataset), config.collisions.max_group, dataset.titles)
+    figures = quality(quantizer, embeddings, codes, unique)
+    unknown = [int((~source.known).sum()) for source, _ in sources]
+    figures["unknown"] = {encoder.name: count for (encoder, _), count in zip(encoders, unknown, strict=True)}
+    sizes = options.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
+    Catalogue(dataset.item_ids, unique, sizes, dataset.titles).save(folder)
+    quantizer.save_pretrained(folder)
+    save_file({"embeddings": embeddings}, folder / EMBEDDINGS_FILE)
+    (folder / QUALITY_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return figures
+
+
+def _refuse_repeated(item_ids: list[str]) -> None:
+    distinct, counts = np.unique(np.asarray(item_ids), return_counts=True)
+    twice = distinct[counts > 1]
+    if len(twice):
+        shown = ", ".join(map(repr, twice[:5].tolist()))
+        raise DataError(
+            f"{len(twice):,} items occur more than once in the dataset: {shown}{', …' if len(twice) > 5 else ''}.",
+            "Remove the copies from the catalogue and run genrec data again.",
+        )
