@@ -1,23 +1,25 @@
 """Decoding: the trie over the catalogue's semantic IDs and the search for the best items in it.
 
-``TreeBeamSearch`` is imported on first use, since it needs torch and transformers.
+``TreeBeamSearch`` and ``Recommender`` are imported on first use, since they need torch and transformers.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from genrec.decoding.ranking import Ranking
-from genrec.decoding.recommender import Recommender
 from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
+    from genrec.decoding.recommender import Recommender
     from genrec.decoding.tree_beam import TreeBeamSearch
 
 __all__ = ["Ranking", "Recommender", "TreeBeamSearch", "Trie"]
 
 
-def __getattr__(name: str) -> object:
-    if name == "TreeBeamSearch":
-        from genrec.decoding.tree_beam import TreeBeamSearch
+_LAZY = {"Recommender": "genrec.decoding.recommender", "TreeBeamSearch": "genrec.decoding.tree_beam"}
 
-        return TreeBeamSearch
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -168,7 +168,7 @@ def _checkpoint(partial: Path, work: dict[str, Any], resume: bool, trainer: Pret
     if trainer.is_world_process_zero():
         if last:
             remark(f"Going on from {last}.")
-        elif partial.exists():
+        elif get_last_checkpoint(str(partial)):
             why = "its settings or inputs differ" if not same else "--resume was not given"
             remark(f"Leaving the interrupted training in {partial} aside, because {why}.")
     trainer.accelerator.wait_for_everyone()

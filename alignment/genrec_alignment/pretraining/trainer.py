@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -46,7 +47,9 @@ class PretrainingTrainer(Trainer):
         self.validation = validation
         self.config = config
         add_dropout(generator.model, config.dropout)
-        super().__init__(model=generator.model, train_dataset=windows.as_dataset(), **arguments)
+        super().__init__(
+            model=generator.model, train_dataset=windows.as_dataset(), eval_dataset=validation, **arguments
+        )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -122,7 +125,8 @@ class Progress(ProgressCallback):
         elif METRIC in logs:
             self.training_bar.write(
                 f"epoch {state.epoch:.0f}: validation NDCG@10 {logs[METRIC]:.4f}, "
-                f"Recall@10 {logs['eval_recall@10']:.4f}"
+                f"Recall@10 {logs['eval_recall@10']:.4f}",
+                file=sys.stderr,
             )
 
     def _mark(self, state: TrainerState) -> None:
