@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from genrec.console import console
 from genrec.data import chunks as chunking
 from genrec.data.catalogue import check_items, parse_items
 from genrec.data.config import DataConfig, Filters
 from genrec.data.filters import check_behaviors, k_core, row_filters
-from genrec.data.importers.source import Source
+from genrec.data.importers.readers import first_line
+from genrec.data.importers.source import Source, Table
 from genrec.data.parsing import RAW_NUMBER, RAW_TIME, parse_log
 from genrec.data.sessions import check_sessions
 from genrec.data.splits import plan_split
@@ -36,7 +38,7 @@ def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, w
     Raises:
         DataError: with every problem of the input at once.
     """
-    log = _store(parse_log(source.log, config.time_format), work / "log.parquet", source.log.file)
+    log = _store(parse_log(source.log, config.time_format), work / "log.parquet", source.log)
     time_unit = "ms" if "timestamp" in log.collect_schema() else "ordinal"
     check_sessions(config.sessions, log.collect_schema().names(), time_unit)
     log, items, findings = _check(source, log, config, work)
@@ -67,12 +69,13 @@ def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, w
     draft.details |= describe(figures, items, plan, config, time_unit, findings, losses, source.notes)
 
 
-def _store(rows: pl.LazyFrame, file: Path, name: str) -> pl.LazyFrame:
-    """Stream rows into a scratch file and return a scan of it."""
+def _store(rows: pl.LazyFrame, file: Path, table: Table) -> pl.LazyFrame:
+    """Stream rows made from a table into a scratch file and return a scan of it."""
     try:
-        rows.sink_parquet(file, compression="lz4", engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{name} cannot be read: {str(error).splitlines()[0]}.") from error
+        with console.status(f"Reading {table.file}"):
+            rows.sink_parquet(file, compression="lz4", engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(table.diagnose() or f"{table.file} cannot be read: {first_line(error)}.") from error
     return pl.scan_parquet(file)
 
 
@@ -85,7 +88,7 @@ def _check(
     if source.items is None:
         items, unknown = named.with_columns(title=pl.lit(None, dtype=pl.String)), named.clear()
     else:
-        parsed = _store(parse_items(source.items), work / "items.parquet", source.items.file)
+        parsed = _store(parse_items(source.items), work / "items.parquet", source.items)
         items, findings = check_items(source, parsed, None if config.keep_unseen_items else named, config.problems)
         unknown = named.join(items, on="item_id", how="anti")
     checks = log_checks(log.collect_schema().names(), unknown["item_id"])

@@ -6,9 +6,10 @@ the list of users, one chunk, and, for the k-core, two 32-bit integers an intera
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from genrec.console import track
 from genrec.data.filters import repeated
 from genrec.data.importers.source import ROW
 from genrec.data.validation import SHOWN
+
+T = TypeVar("T")
 
 CHUNK_ROWS = 1_000_000
 
@@ -72,7 +75,7 @@ def sort_into_chunks(
     times: list[npt.NDArray[np.int64]] = []
     examples: list[str] = []
     repetitions = first_user = 0
-    for part in track(parts, "Sorting", len(parts)):
+    for part in track_many(parts, "Sorting", len(parts)):
         frame = pl.read_parquet(part).sort(order)
         if "timestamp" in columns:
             again = repeated(frame)
@@ -89,6 +92,11 @@ def sort_into_chunks(
     return Chunks(
         parts, np.concatenate(users), np.concatenate(items), np.concatenate(times), repetitions, examples[:SHOWN]
     )
+
+
+def track_many(work: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """Show a progress bar, unless there is only one thing to do."""
+    return track(work, description, total) if total > 1 else work
 
 
 def _divide(log: pl.LazyFrame, folder: Path, chunk_rows: int) -> list[Path]:

@@ -104,6 +104,10 @@ class Problems(Section):
     )
 
 
+MAPPED_SOURCES = ("table", "recbole")
+SOURCES_WITH_ITEMS = (*MAPPED_SOURCES, "amazon", "sequences", "abxi")
+
+
 class DataConfig(Section):
     """Settings of ``genrec data``."""
 
@@ -120,3 +124,18 @@ class DataConfig(Section):
     sessions: Sessions = Field(Sessions(), description="how sessions are cut")
     split: Split = Field(Split(), description="how training, validation and test are divided")
     problems: Problems = Field(Problems(), description="what happens to rows that cannot be used")
+
+    @model_validator(mode="after")
+    def _fits_the_source(self) -> DataConfig:
+        mapped = [
+            name for name in ("columns", "item_columns") if getattr(self, name) != type(getattr(self, name))()
+        ]
+        if mapped and self.source not in MAPPED_SOURCES:
+            raise ValueError(
+                f"{' and '.join(mapped)}: source {self.source!r} knows its columns; use source 'table'"
+            )
+        if self.items and self.source not in SOURCES_WITH_ITEMS:
+            raise ValueError(f"items: source {self.source!r} finds its catalogue beside the log; leave it out")
+        if self.path is None and self.source != "movielens":
+            raise ValueError(f"path: source {self.source!r} needs the file or folder of the log")
+        return self

@@ -39,14 +39,15 @@ def make_dataset(config: DataConfig, run: Path, seed: int, *, force: bool = Fals
     importer = importers.find(config.source)
     files = importer.locate(config)
     path = run / ARTIFACT
-    inputs = {file.name: _digest(file) for file in files}
+    inputs = {f"{file.parent.name}/{file.name}": _digest(file) for file in files}
     settings = {**config.model_dump(mode="json"), "seed": seed if config.split.by == "by_user" else None}
     if not force and is_current(path, ARTIFACT, settings, inputs):
         remark(f"{path} is up to date.")
         return open_artifact(path, ARTIFACT)
     with new_artifact(path, ARTIFACT, settings, inputs, seed) as draft:
         draft.details["sources"] = [
-            {"file": str(file), "bytes": file.stat().st_size, "sha256": inputs[file.name]} for file in files
+            {"file": str(file), "bytes": file.stat().st_size, "sha256": digest}
+            for file, digest in zip(files, inputs.values(), strict=True)
         ]
         work = _work_folder(draft)
         build_dataset(importer.read(config, files, work), config, seed, draft, work)

@@ -34,11 +34,11 @@ def session_numbers(frame: pl.DataFrame, config: Sessions, first: int = 0) -> pl
             starts a new session. ``count``: every ``size`` interactions.
         first: the number of the first session.
     """
-    row = pl.int_range(pl.len())
     if config.by == "request":
-        alone = pl.when(pl.col("request_id").is_null()).then(row)
-        start = row.first().over("user_id", "request_id", alone)
-        return frame.select((start.rank("dense").cast(pl.Int64) - 1 + first).alias("session"))["session"]
+        rows = frame.select("user_id", "request_id").with_row_index("row")
+        alone = pl.when(pl.col("request_id").is_null()).then("row")
+        start = rows.select(pl.col("row").first().over("user_id", "request_id", alone))["row"]
+        return (start.rank("dense").cast(pl.Int64) - 1 + first).alias("session")
     new_user = (pl.col("user_id") != pl.col("user_id").shift()).fill_null(True)
     if config.by == "gap":
         starts = new_user | (pl.col("timestamp").diff() > config.gap_minutes * 60_000)

@@ -38,7 +38,7 @@ def describe(
         "time_range": list(figures.times or ()),
         "split": _split(figures, plan),
         "sessions": {"by": config.sessions.by},
-        "text_columns": [name for name in items.columns if name not in ("item_id", "image")],
+        "text_columns": _text_columns(items),
         "images": items["image"].count() if "image" in items.columns else 0,
         "dropped": [finding.record() for finding in findings if finding.action == "drop"] + losses,
         "kept": [finding.record() for finding in findings if finding.action == "keep"],
@@ -54,13 +54,17 @@ def describe(
     return details
 
 
+def _text_columns(items: pl.DataFrame) -> list[str]:
+    return [name for name in items.columns if name not in ("item_id", "image") and items[name].count()]
+
+
 def _split(figures: Figures, plan: SplitPlan) -> dict[str, Any]:
     sizes = {name: figures.splits.get(name, 0) for name in SPLITS}
     return {
         "by": plan.by,
         "rule": plan.describe(),
         **sizes,
-        "users_without_target": figures.without_target,
+        "users_too_short": figures.only_train if plan.by == "leave_one_out" else figures.only_context,
         "targets_never_seen_in_train": int(figures.aimed_at[figures.learned == 0].sum()),
     }
 
@@ -74,9 +78,10 @@ def readable(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("interactions", f"{counts['interactions']:,} (density {counts['density']:.4%})"),
         ("time", _time(details)),
         ("split", f"{split['by']}: " + ", ".join(f"{split[name]:,} {name}" for name in SPLITS if split[name])),
-        ("users without a target", f"{split['users_without_target']:,}"),
+        ("split rule", split["rule"]),
+        ("users too short for it", f"{split['users_too_short']:,}"),
         ("targets never seen in train", f"{split['targets_never_seen_in_train']:,}"),
-        ("text", ", ".join(details["text_columns"])),
+        ("text", ", ".join(details["text_columns"]) or "none"),
     ]
     if details["images"]:
         lines.append(("images", f"{details['images']:,}"))

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
-from genrec.console import track
-from genrec.data.chunks import Chunks
+from genrec.data.chunks import Chunks, track_many
 from genrec.data.config import Sessions
 from genrec.data.sessions import session_numbers
 from genrec.data.splits import SplitPlan, assign
@@ -41,7 +40,8 @@ class Figures:
         aimed_at: int64 [items], interactions in validation and test.
         users: how many users there are.
         sessions: how many sessions there are.
-        without_target: users with nothing in validation or test.
+        only_train: users with nothing but training rows.
+        only_context: users with nothing but context.
         splits: interactions by split.
         behaviors: interactions by behavior.
         domains: interactions by domain.
@@ -53,7 +53,8 @@ class Figures:
     aimed_at: npt.NDArray[np.int64]
     users: int = 0
     sessions: int = 0
-    without_target: int = 0
+    only_train: int = 0
+    only_context: int = 0
     splits: Counter[str] = field(default_factory=Counter)
     behaviors: Counter[str] = field(default_factory=Counter)
     domains: Counter[str] = field(default_factory=Counter)
@@ -67,9 +68,11 @@ class Figures:
         self.item_counts += np.bincount(items, minlength=size)
         self.learned += np.bincount(items[split == "train"], minlength=size)
         self.aimed_at += np.bincount(items[target], minlength=size)
-        users = frame["user_id"].n_unique()
-        self.users += users
-        self.without_target += users - frame.filter(pl.Series(target))["user_id"].n_unique()
+        only = frame.group_by("user_id").agg(pl.col("split").unique())["split"].list
+        for name, count in only.first().filter(only.len() == 1).value_counts().iter_rows():
+            self.only_train += count if name == "train" else 0
+            self.only_context += count if name == "context" else 0
+        self.users += only.len().len()
         for column, counter in (("split", self.splits), ("behavior", self.behaviors), ("domain", self.domains)):
             if column in frame.columns:
                 counter.update(dict(frame[column].drop_nulls().value_counts().iter_rows()))
@@ -95,7 +98,7 @@ def write_interactions(
     figures = Figures(np.zeros(items, np.int64), np.zeros(items, np.int64), np.zeros(items, np.int64))
     writer: pq.ParquetWriter | None = None
     try:
-        for frame, place in track(chunks, "Writing", len(chunks.files)):
+        for frame, place in track_many(chunks, "Writing", len(chunks.files)):
             rows = frame.filter(pl.Series(kept[place]))
             if rows.is_empty():
                 continue

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 IMPORTERS = {
     "movielens": "MovieLens 100k to 32M; without a path the 100k that recbole bundles",
+    "amazon": "Amazon reviews and metadata of 2014, 2018 or 2023",
+    "sequences": "a user and then items on each line, without times (TIGER, S3-Rec)",
+    "recbole": "RecBole's atomic files: .inter and .item",
+    "kuaisar": "KuaiSAR-R: short videos shown, clicked or not",
+    "abxi": "ABXI: Amazon across two domains",
+    "minionerec": "MiniOneRec's Amazon Industrial: items.json and partial_sequences.json",
+    "table": "any CSV, TSV, Parquet or JSON-lines file, by naming its columns",
 }
 
 

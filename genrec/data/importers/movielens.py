@@ -82,21 +82,21 @@ def read(_config: DataConfig, files: list[Path], work: Path) -> Source:
 
 
 def _atomic(log: Path, movies: Path) -> Source:
-    rows = scan_delimited(log, "\t", quote=None).pick(
+    rows = scan_delimited(log, "\t").pick(
         user_id="user_id:token", item_id="item_id:token", value="rating:float", timestamp="timestamp:float"
     )
-    items = scan_delimited(movies, "\t", quote=None).pick(
+    items = scan_delimited(movies, "\t").pick(
         item_id="item_id:token", title="movie_title:token_seq", year="release_year:token", genres="class:token_seq"
     )
     year = pl.when(pl.col("year").str.contains(r"^\d{4}$")).then(pl.format(" ({})", "year")).otherwise(pl.lit(""))
     titled = items.adding(title=pl.col("title") + year, genres=pl.col("genres").str.replace_all(" ", ", "))
-    return Source(rows, Table(items.file, titled.rows.drop("year")))
+    return Source(rows, titled.over(titled.rows.drop("year")))
 
 
 def _original(log: Path, movies: Path, work: Path) -> Source:
     names = {"user_id": "column_1", "item_id": "column_2", "value": "column_3", "timestamp": "column_4"}
-    rows = scan_delimited(log, "\t", header=False, quote=None).pick(**names)
-    table = scan_delimited(_as_utf8(movies, work), "|", header=False, quote=None)
+    rows = scan_delimited(log, "\t", header=False).pick(**names)
+    table = scan_delimited(_as_utf8(movies, work), "|", header=False)
     genres = [pl.when(pl.col(f"column_{6 + i}") == "1").then(pl.lit(name)) for i, name in enumerate(GENRES)]
     listed = table.adding(genres=pl.concat_str(genres, separator=", ", ignore_nulls=True))
     items = listed.pick(item_id="column_1", title="column_2", genres="genres")
@@ -116,7 +116,7 @@ def _csv(log: Path, movies: Path, tags: Path | None) -> Source:
     genres = pl.col("genres").str.replace_all("|", ", ", literal=True)
     items = items.adding(genres=pl.when(pl.col("genres") != "(no genres listed)").then(genres))
     if tags is not None:
-        items = Table(items.file, items.rows.join(_tags(tags), on="item_id", how="left", maintain_order="left"))
+        items = items.over(items.rows.join(_tags(tags), on="item_id", how="left", maintain_order="left"))
     return Source(rows, items)
 
 
@@ -134,7 +134,7 @@ def _fields(lines: Table, names: list[str]) -> Table:
     parts = pl.col("line").str.split("::")
     wrong = parts.list.len() != len(names)
     columns = {name: pl.when(~wrong).then(parts.list.get(i, null_on_oob=True)) for i, name in enumerate(names)}
-    return Table(lines.file, lines.rows.select("row", **columns))
+    return lines.over(lines.rows.select("row", **columns))
 
 
 def _as_utf8(file: Path, work: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -20,10 +21,12 @@ class Table:
     Args:
         file: the file's path as messages show it.
         rows: the rows, with genrec's column names and ``row``, the line (or record) number from 1.
+        diagnose: looks for the lines that keep the file from being read; called when reading fails.
     """
 
     file: str
     rows: pl.LazyFrame
+    diagnose: Callable[[], list[str]] = list
 
     @property
     def columns(self) -> list[str]:
@@ -48,11 +51,15 @@ class Table:
         ]
         if missing:
             raise DataError(missing, "Name the file's own columns under data.columns and data.item_columns.")
-        return Table(self.file, self.rows.select(ROW, *(pl.col(old).alias(new) for new, old in wanted.items())))
+        return self.over(self.rows.select(ROW, *(pl.col(old).alias(new) for new, old in wanted.items())))
 
     def adding(self, **columns: pl.Expr) -> Table:
         """Return the table with further or replaced columns."""
-        return Table(self.file, self.rows.with_columns(**columns))
+        return self.over(self.rows.with_columns(**columns))
+
+    def over(self, rows: pl.LazyFrame) -> Table:
+        """Return the table with other rows made from its own."""
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True)
