@@ -127,15 +127,19 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _fits_the_source(self) -> DataConfig:
-        mapped = [
-            name for name in ("columns", "item_columns") if getattr(self, name) != type(getattr(self, name))()
+        given = [
+            name for name in unused_fields(self) if getattr(self, name) != type(self).model_fields[name].default
         ]
-        if mapped and self.source not in MAPPED_SOURCES:
+        if given:
             raise ValueError(
-                f"{' and '.join(mapped)}: source {self.source!r} knows its columns; use source 'table'"
+                f"source {self.source!r} finds these out by itself, leave them out: {', '.join(given)}"
             )
-        if self.items and self.source not in SOURCES_WITH_ITEMS:
-            raise ValueError(f"items: source {self.source!r} finds its catalogue beside the log; leave it out")
         if self.path is None and self.source != "movielens":
             raise ValueError(f"path: source {self.source!r} needs the file or folder of the log")
         return self
+
+
+def unused_fields(config: DataConfig) -> list[str]:
+    """Return the settings that the source of a configuration has no use for."""
+    unused = [] if config.source in MAPPED_SOURCES else ["columns", "item_columns"]
+    return unused if config.source in SOURCES_WITH_ITEMS else ["items", *unused]

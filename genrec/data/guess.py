@@ -10,7 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from genrec.data import importers
 from genrec.data.columns import guess_catalogue, guess_log
+from genrec.data.config import DataConfig
 from genrec.data.importers.amazon import edition_of, is_metadata
 from genrec.data.importers.movielens import layout_of
 from genrec.data.importers.readers import scan, sniff_header
@@ -38,11 +40,14 @@ def guess(path: Path) -> Guess:
     """Guess how to import a file or a folder.
 
     Raises:
-        DataError: if nothing there looks like a log, with what was looked at.
+        DataError: if nothing there looks like a log, with what was looked at, or its files are not complete.
     """
     if not path.exists():
         raise DataError(f"There is no file or folder {path}.")
-    return _known_layout(path) or _amazon(path) or _table(path)
+    found = _known_layout(path) or _amazon(path) or _table(path)
+    config = DataConfig.model_validate(found.data)
+    importers.find(config.source).locate(config)
+    return found
 
 
 def _known_layout(path: Path) -> Guess | None:
