@@ -13,6 +13,7 @@ from genrec.cli.common import (
     ForceOption,
     JsonOption,
     Overrides,
+    ResumeOption,
     RunOption,
     invoke,
     show,
@@ -29,14 +30,18 @@ def tokenize(
     config: ConfigOption = None,
     run: RunOption = None,
     dry_run: DryRunOption = False,
+    resume: ResumeOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Give every item a semantic ID, from its text and from what users do with it.
 
+    Text vectors are cached by content as they are made, so an interrupted run always goes on from there, with
+    or without `--resume`.
+
     Example: `genrec tokenize --run runs/demo tokenize.quantizer.levels=2`
     """
-    call = invoke(config, run, overrides, dry_run=dry_run, force=force, as_json=as_json)
+    call = invoke(config, run, overrides, dry_run=dry_run, resume=resume, force=force, as_json=as_json)
     if call is None:
         return
     from genrec_tokenizers.config import TokenizeConfig

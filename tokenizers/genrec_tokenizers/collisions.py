@@ -88,7 +88,8 @@ def _too_many(groups: Groups, max_group: int, titles: Sequence[str] | None) -> t
         names = f": {', '.join(repr(titles[item]) for item in members[:_SHOWN])}, …" if titles else ""
         problems.append(f"{len(members):,} items have the same codes, more than the {max_group:,} allowed{names}")
     remedy = (
-        "Are their texts the same? If not, use more codes (tokenize.quantizer.codebook_size) or levels "
-        "(tokenize.quantizer.levels), or allow it: tokenize.collisions.max_group."
+        "Nothing tells them apart if their texts are equal and nobody used them in training: see to their texts. "
+        "Otherwise use more codes (tokenize.quantizer.codebook_size) or levels (tokenize.quantizer.levels), or "
+        "allow it: tokenize.collisions.max_group."
     )
     return problems, remedy

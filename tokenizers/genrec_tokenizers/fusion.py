@@ -30,8 +30,8 @@ def fuse(
     Returns:
         float32 [items, sum of dims].
     """
-    parts = [weight * normalized(source, normalize == "whiten") for source, weight in sources]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    parts = [np.float32(weight) * normalized(source, normalize == "whiten") for source, weight in sources]
+    return np.concatenate(parts, axis=1)
 
 
 def normalized(source: ItemVectors, whiten: bool = False) -> npt.NDArray[np.float32]:
@@ -39,11 +39,11 @@ def normalized(source: ItemVectors, whiten: bool = False) -> npt.NDArray[np.floa
 
     The mean and the principal components are those of the known items.
     """
-    known = source.vectors[source.known].astype(np.float64)
+    known = source.vectors[source.known]
     result = np.zeros(source.vectors.shape, dtype=np.float32)
     if not len(known):
         return result
-    known -= known.mean(axis=0)
+    known -= known.mean(axis=0, dtype=np.float64)
     if whiten:
         known = _whitened(known)
     lengths = np.linalg.norm(known, axis=1, keepdims=True)
@@ -51,9 +51,9 @@ def normalized(source: ItemVectors, whiten: bool = False) -> npt.NDArray[np.floa
     return result
 
 
-def _whitened(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _whitened(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return centred vectors in their principal axes, each of variance 1; axes without variance become zero."""
-    variances, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
+    variances, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64) / len(vectors))
     kept = variances > max(variances[-1], 0) * _TINY
     scale = np.where(kept, 1 / np.sqrt(np.where(kept, variances, 1)), 0)
-    return vectors @ (axes * scale)
+    return vectors @ (axes * scale).astype(np.float32)

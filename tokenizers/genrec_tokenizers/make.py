@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,14 @@ from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_tokenizers.collisions import append_level
 from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
-from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, TextEncoder
+from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, TextEncoder
 from genrec_tokenizers.fusion import fuse
 from genrec_tokenizers.quality import quality
 from genrec_tokenizers.quantizers import ResidualKMeans
 
 KIND = "semantic_ids"
 EMBEDDINGS_FILE, QUALITY_FILE = "embeddings.safetensors", "quality.json"
+_SHOWN = 5
 
 
 def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bool = False) -> Manifest:
@@ -81,6 +83,8 @@ def _write(
     """Make the files of the artefact in ``folder`` and return its figures."""
     _refuse_repeated(dataset.item_ids)
     sources = [(encoder.encode(dataset), weight) for encoder, weight in encoders]
+    for (encoder, _), (source, _) in zip(encoders, sources, strict=True):
+        _refuse_broken(encoder.name, source, dataset.item_ids)
     embeddings = fuse(sources, config.encoders.normalize)
     options = config.quantizer
     quantizer = ResidualKMeans(options.codebook_sizes, options.iterations, options.restarts, seed)
@@ -98,11 +102,23 @@ def _write(
 
 
 def _refuse_repeated(item_ids: list[str]) -> None:
-    distinct, counts = np.unique(np.asarray(item_ids), return_counts=True)
-    twice = distinct[counts > 1]
-    if len(twice):
-        shown = ", ".join(map(repr, twice[:5].tolist()))
+    twice = [item for item, count in Counter(item_ids).items() if count > 1]
+    if twice:
         raise DataError(
-            f"{len(twice):,} items occur more than once in the dataset: {shown}{', …' if len(twice) > 5 else ''}.",
+            f"{len(twice):,} items occur more than once in the dataset: {_some(twice)}.",
             "Remove the copies from the catalogue and run genrec data again.",
         )
+
+
+def _refuse_broken(name: str, source: ItemVectors, item_ids: list[str]) -> None:
+    broken = np.flatnonzero(~np.isfinite(source.vectors).all(axis=1))
+    if len(broken):
+        raise DataError(
+            f"The {name} vectors of {len(broken):,} items hold NaN or infinity: "
+            f"{_some([item_ids[item] for item in broken])}.",
+            "Look at these items in the dataset, or use another encoder.",
+        )
+
+
+def _some(item_ids: list[str]) -> str:
+    return ", ".join(map(repr, item_ids[:_SHOWN])) + (", …" if len(item_ids) > _SHOWN else "")

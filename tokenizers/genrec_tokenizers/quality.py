@@ -77,9 +77,12 @@ def reconstruction_errors(
 
     Σ‖e − decode(codes up to the level)‖² / Σ‖e − mean(e)‖²; 0 is perfect, 1 no better than the mean.
     """
-    variance = float(np.square(embeddings - embeddings.mean(axis=0), dtype=np.float64).sum())
+    variance = _squared(embeddings - embeddings.mean(axis=0, dtype=np.float64).astype(np.float32))
     errors = []
     for level in range(1, codes.shape[1] + 1):
-        left = embeddings - quantizer.decode(codes[:, :level])
-        errors.append(float(np.square(left, dtype=np.float64).sum()) / variance)
+        errors.append(_squared(embeddings - quantizer.decode(codes[:, :level])) / variance)
     return errors
+
+
+def _squared(vectors: npt.NDArray[np.float32]) -> float:
+    return float(np.einsum("ij,ij->i", vectors, vectors).sum(dtype=np.float64))

@@ -56,8 +56,8 @@ class BehaviorEncoder:
                 "No user has two interactions in the training part, so behaviour says nothing about any item.",
                 "Set tokenize.encoders.behavior.weight=0, or filter the log less strictly.",
             )
-        vectors = truncated_svd(ppmi(counts), self.dim, self.seed)
-        return ItemVectors(vectors, np.diff(counts.indptr) > 0)
+        association = ppmi(counts)
+        return ItemVectors(truncated_svd(association, self.dim, self.seed), np.diff(association.indptr) > 0)
 
 
 def cooccurrences(sequences: Sequences, items: int, window: int) -> sparse.csr_matrix:

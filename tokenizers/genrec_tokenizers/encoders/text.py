@@ -13,7 +13,7 @@ import polars as pl
 
 from genrec.console import progress_bar, remark
 from genrec.data.dataset import Dataset
-from genrec.errors import UnknownNameError
+from genrec.errors import DataError, UnknownNameError
 from genrec_tokenizers.encoders.base import ItemVectors
 from genrec_tokenizers.encoders.cache import cache_folder, encode_cached
 from genrec_tokenizers.encoders.text_model import TextModel, locate
@@ -60,14 +60,20 @@ class TextEncoder:
 
         Raises:
             UnknownNameError: if a field is not a text column of the items.
-            DataError: if the model cannot be loaded.
+            DataError: if no item has any text, or the model cannot be loaded.
         """
         texts = item_texts(dataset.items, self.fields)
         known = np.array([bool(text) for text in texts])
-        distinct, place = np.unique(np.array(texts, dtype=object)[known].astype(str), return_inverse=True)
-        encoded = self._encode(distinct.tolist())
+        if not known.any():
+            raise DataError(
+                "No item has any text, so there is nothing to encode.",
+                "Give genrec data a catalogue with titles, or set tokenize.encoders.text.weight=0.",
+            )
+        distinct = sorted({text for text in texts if text})
+        row_of = {text: row for row, text in enumerate(distinct)}
+        encoded = self._encode(distinct)
         vectors = np.zeros((len(texts), encoded.shape[1]), dtype=np.float32)
-        vectors[known] = encoded[place]
+        vectors[known] = encoded[[row_of[text] for text in texts if text]]
         return ItemVectors(vectors, known)
 
     def _encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -86,9 +92,11 @@ class TextEncoder:
             for vectors, hit in encode_cached(texts, encode, key, self.cache):
                 parts.append(vectors)
                 cached += hit * len(vectors)
-                bar.update(task, advance=len(vectors))
-        seconds = max(time.monotonic() - started, 1e-9)
-        remark(f"Encoded {len(texts):,} texts, {len(texts) / seconds:,.0f}/s ({cached:,} from the cache).")
+                fresh = bar.tasks[task].completed + len(vectors) - cached
+                rate = f" ({fresh / (time.monotonic() - started):,.0f}/s)" if fresh else ""
+                bar.update(task, advance=len(vectors), description=f"Encoding texts{rate}")
+        if cached:
+            remark(f"{cached:,} of {len(texts):,} texts were encoded before; their vectors come from {self.cache}.")
         return np.concatenate(parts)
 
 

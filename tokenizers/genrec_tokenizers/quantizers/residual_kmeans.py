@@ -149,7 +149,7 @@ class ResidualKMeans:
             size,
             niter=self.iterations,
             nredo=self.restarts,
-            seed=seed,
+            seed=seed % 2**31,  # faiss takes a C int
             min_points_per_centroid=1,  # few items a code are normal here, not worth faiss's warning
             max_points_per_centroid=len(vectors),  # learn from all items, not from a sample
         )
