@@ -75,7 +75,8 @@ def _check_padded(input_ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Te
     mask = mask.bool()
     if (mask[:, :-1] & ~mask[:, 1:]).any():
         raise ValueError("the prompts are padded on the right; pad them on the left (padding_side='left')")
-    return input_ids.long(), mask
+    # What stands on the padding is never seen, but it has to be a token that the model can embed.
+    return input_ids.long().masked_fill(~mask, 0), mask
 
 
 def _check_tokens(
