@@ -13,9 +13,9 @@ reported at once, an unknown key with the closest one that exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,9 +26,9 @@ S = TypeVar("S", bound="Section")
 
 
 class Section(BaseModel):
-    """Base of every settings class: frozen, and unknown keys are errors."""
+    """Base of every settings class: frozen; unknown keys, infinities and NaN are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Settings:
@@ -75,23 +75,34 @@ def load_settings(
         ConfigError: with every mistake of the file and the overrides.
     """
     raw = _read_yaml(file) if file else {}
-    where = str(file) if file else "the command line"
+    where = " with ".join(
+        [*([str(file)] if file else []), *(["the command line"] if overrides or not file else [])]
+    )
     problems = _apply(raw, overrides)
-    sections: dict[str, Section] = {}
     for name in raw:
         if name not in {"run", "seed", *kinds}:
             problems.append(f"{where}: unknown section {name!r}.{suggest(str(name), ['run', 'seed', *kinds])}")
+    sections: dict[str, Section] = {}
     for name, kind in kinds.items():
         try:
-            sections[name] = kind.model_validate(raw.get(name) or {})
+            sections[name] = kind.model_validate({} if raw.get(name) is None else raw[name])
         except ValidationError as error:
             problems += [f"{where}: {line}" for line in explain(error, kind, name)]
-    seed = raw.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        problems.append(f"{where}: seed is {seed!r}, but must be a whole number ≥ 0.")
+    problems += [f"{where}: {line}" for line in _check_run_and_seed(raw)]
     if problems:
         raise ConfigError(problems)
-    return Settings(Path(run or raw.get("run") or "runs/default"), seed, sections)
+    return Settings(Path(run or raw.get("run") or "runs/default"), raw.get("seed", 0), sections)
+
+
+def _check_run_and_seed(raw: Mapping[str, Any]) -> list[str]:
+    problems = []
+    run, seed = raw.get("run"), raw.get("seed", 0)
+    if run is not None and not isinstance(run, str):
+        problems.append(f"run is {run!r}, but must be the path of a folder.")
+    # NumPy's seeds, which transformers sets too, end at 2**32.
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        problems.append(f"seed is {seed!r}, but must be a whole number from 0 to {2**32 - 1}.")
+    return problems
 
 
 def explain(error: ValidationError, kind: type[BaseModel], prefix: str) -> list[str]:
@@ -103,24 +114,34 @@ def explain(error: ValidationError, kind: type[BaseModel], prefix: str) -> list[
             known = _fields_at(kind, item["loc"][:-1])
             lines.append(f"unknown key {path!r}.{suggest(str(item['loc'][-1]), known)}")
         else:
-            given = "" if item["type"] == "missing" else f" (given: {item['input']!r})"
-            lines.append(f"{path}: {item['msg']}{given}")
+            whole = item["type"] == "missing" or isinstance(item["input"], dict | BaseModel)
+            given = "" if whole else f" (given: {item['input']!r})"
+            lines.append(f"{path}: {item['msg'].removeprefix('Value error, ')}{given}")
     return lines
 
 
 def _fields_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the settings class that ``location`` leads to, through optional and repeated fields."""
     for part in location:
-        field = kind.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if isinstance(part, int):
+            continue
+        field = kind.model_fields.get(part)
+        models = [inner for inner in _types_in(field.annotation if field else None) if issubclass(inner, BaseModel)]
+        if len(models) != 1:
             return []
-        kind = inner
+        kind = models[0]
     return list(kind.model_fields)
+
+
+def _types_in(annotation: Any) -> list[type]:
+    if inner := get_args(annotation):
+        return [kind for part in inner for kind in _types_in(part)]
+    return [annotation] if isinstance(annotation, type) else []
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+        raw = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration file {file}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -140,10 +161,37 @@ def _apply(raw: dict[str, Any], overrides: Sequence[str]) -> list[str]:
             continue
         target = raw
         for parent in parents:
-            child = target.get(parent)
-            target[parent] = target = child if isinstance(child, dict) else {}
-        try:
-            target[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            target[key] = value
+            if target.get(parent) is None:
+                target[parent] = {}
+            target = target[parent]
+            if not isinstance(target, dict):
+                problems.append(f"override {text!r}: {parent!r} holds a value, not keys.")
+                break
+        else:
+            target[key] = _value(value)
     return problems
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which otherwise lets the later of two equal keys win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping whose keys differ."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # the safe loader refuses it below
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} occurs twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)

@@ -22,7 +22,7 @@ console = Console(stderr=True, highlight=False)
 
 def remark(text: str) -> None:
     """Show one line about what was done or decided."""
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def track(work: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

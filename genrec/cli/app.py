@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from genrec import __version__
 from genrec.console import console
 from genrec.errors import GenrecError
 
+# In the order of the help page. Each is a module of genrec.cli with a function register(app).
+VERBS = ("demo", "init", "data", "tokenize", "train", "recommend")
+
+# What the system refuses for reasons that a person can mend: a full disk, a quota, missing rights.
+_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class _Verbs(TyperGroup):
+    """Runs a verb and words what went wrong."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GenrecError as error:
+            _complain(str(error))
+        except OSError as error:
+            if error.errno not in _MENDABLE:
+                raise
+            _complain(f"{error.strerror}: {error.filename}" if error.filename else f"{error.strerror}.")
+        except KeyboardInterrupt:
+            console.print("\nInterrupted. What was finished is whole; the same command goes on from there.")
+            console.print("A training goes on from its last checkpoint with --resume.")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="genrec",
-    help="Generative recommendation: from a raw log to ranked items, evaluated and served.",
+    cls=_Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,27 +66,28 @@ def _root(
     """
 
 
-def _register() -> None:
-    from genrec.cli import data, demo, doctor, evaluate, init, recommend, report, tokenize, train
-
-    for module in (demo, init, data, tokenize, train, evaluate, report, recommend, doctor):
-        module.register(app)
-
-
 def main() -> None:
     """Run the command line; the entry point of ``genrec`` and ``python -m genrec``."""
     # Nothing reaches for the network unless a configuration names a hub id and the person allows it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    _register()
+    for verb in VERBS:
+        importlib.import_module(f"genrec.cli.{verb}").register(app)
     try:
         app()
-    except GenrecError as error:
-        console.print("[bold red]Error:[/] ", end="")
-        console.print(str(error), markup=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        console.print(
-            "\nInterrupted. Earlier artefacts are whole; the same command with --resume goes on from here."
-        )
-        sys.exit(130)
+    finally:
+        _finish_stdout()
+
+
+def _complain(text: str) -> None:
+    console.print("[bold red]Error:[/] ", end="")
+    console.print(text, markup=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def _finish_stdout() -> None:
+    """Let a reader such as ``head`` close the pipe early without Python complaining about it at the exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
