@@ -22,7 +22,7 @@ from genrec.data.validation import SHOWN
 
 T = TypeVar("T")
 
-CHUNK_ROWS = 1_000_000
+CHUNK_ROWS = 500_000  # roughly how many rows a file holds; a user is never divided
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ class Chunks:
             start += len(frame)
 
 
-def sort_into_chunks(
-    log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep_repeated: bool, chunk_rows: int = CHUNK_ROWS
-) -> Chunks:
+def sort_into_chunks(log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep_repeated: bool) -> Chunks:
     """Divide a log into sorted chunk files.
 
     Args:
@@ -64,9 +62,8 @@ def sort_into_chunks(
         item_ids: every item, sorted.
         work: a folder for the files.
         keep_repeated: keep interactions that equal another in everything but their place in the log.
-        chunk_rows: roughly how many rows a file holds; a user is never divided.
     """
-    parts = _divide(log, work / "parts", chunk_rows)
+    parts = _divide(log, work / "parts")
     columns = log.collect_schema().names()
     order = [name for name in ("user_id", "timestamp", "position", ROW) if name in columns]
     index = pl.DataFrame({"item_id": item_ids, "item": pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)})
@@ -99,11 +96,11 @@ def track_many(work: Iterable[T], description: str, total: int) -> Iterable[T]:
     return track(work, description, total) if total > 1 else work
 
 
-def _divide(log: pl.LazyFrame, folder: Path, chunk_rows: int) -> list[Path]:
-    """Write whole users' rows into files of about ``chunk_rows``, in order of ``user_id``."""
+def _divide(log: pl.LazyFrame, folder: Path) -> list[Path]:
+    """Write whole users' rows into files of about ``CHUNK_ROWS``, in order of ``user_id``."""
     counts = log.group_by("user_id").len().collect(engine="streaming").sort("user_id")
     counts = counts.with_columns(
-        chunk=((pl.col("len").cum_sum() - 1) // chunk_rows).rank("dense").cast(pl.Int32) - 1
+        chunk=((pl.col("len").cum_sum() - 1) // CHUNK_ROWS).rank("dense").cast(pl.Int32) - 1
     )
     number = counts["chunk"].n_unique()
     files = [folder / f"{chunk}.parquet" for chunk in range(number)]

@@ -34,7 +34,7 @@ def parse_log(log: Table, time_format: str) -> pl.LazyFrame:
             time = _time(log, time_format)
             typed += [time.alias(name), _what_stood_there(name, time, missing_counts=True).alias(RAW_TIME)]
         elif name in ("value", "position"):
-            number = pl.col(name).cast(pl.Float64, strict=False)
+            number = _number(pl.col(name), schema[name])
             number = pl.when(number.is_finite()).then(number)
             typed.append(number.cast(pl.Int64).alias(name) if name == "position" else number.alias(name))
             unread.append(_what_stood_there(name, number, missing_counts=False))
@@ -58,6 +58,10 @@ def as_id(dtype: pl.DataType, name: str) -> pl.Expr:
     return pl.when(text != "").then(text).alias(name)
 
 
+def _number(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return (column.str.strip_chars() if dtype == pl.String else column).cast(pl.Float64, strict=False)
+
+
 def _what_stood_there(name: str, parsed: pl.Expr, *, missing_counts: bool) -> pl.Expr:
     text = pl.col(name).cast(pl.String)
     if missing_counts:
@@ -73,7 +77,7 @@ def _time(log: Table, time_format: str) -> pl.Expr:
     if time_format == "auto":
         time_format = guess_time_format(log.rows.select("timestamp").head(_SAMPLE).collect()["timestamp"])
     if time_format in _PER_MS:
-        number = column.cast(pl.Float64, strict=False) * _PER_MS[time_format]
+        number = _number(column, dtype) * _PER_MS[time_format]
         return pl.when(number.is_finite() & (number.abs() < 9e18)).then(number.round()).cast(pl.Int64)
     text = column.cast(pl.String).str.strip_chars()
     if time_format != "iso":
