@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from genrec.config import Section
 
@@ -18,13 +18,19 @@ class SasrecConfig(Section):
     embedding_size: int = Field(64, ge=1, description="Width of the item embeddings and of every layer.")
     layers: int = Field(2, ge=1, description="Transformer blocks.")
     heads: int = Field(2, ge=1, description="Attention heads; must divide embedding_size.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on embeddings, attention and blocks.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on embeddings and on what every layer adds.")
     history_length: int = Field(50, ge=1, description="The last items of a history the model sees.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(1e-3, gt=0, description="Learning rate of AdamW, falling to 0 along a cosine.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     batch_size: int = Field(64, ge=1, description="Training windows a step.")
     epochs: int = Field(60, ge=1, description="Passes over the training part at most.")
-    patience: int = Field(5, ge=1, description="Checks without a better validation NDCG@10 before it stops.")
+    patience: int = Field(5, ge=1, description="Epochs without a better validation NDCG@10 before it stops.")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> SasrecConfig:
+        if self.embedding_size % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide embedding_size ({self.embedding_size})")
+        return self
 
 
 class EvaluateConfig(Section):
@@ -39,6 +45,12 @@ class EvaluateConfig(Section):
     max_users: int | None = Field(None, ge=1, description="Evaluate a random sample of this many users; none: all.")
     examples: int = Field(8, ge=0, description="Users whose lists are kept with titles, for the report.")
     sasrec: SasrecConfig = Field(default_factory=SasrecConfig, description="The SASRec baseline.")
+
+    @model_validator(mode="after")
+    def _no_baseline_twice(self) -> EvaluateConfig:
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("a baseline is named twice")
+        return self
 
     @field_validator("ks")
     @classmethod
