@@ -6,6 +6,7 @@ chunk, and another run over the same texts and the same model reads instead of e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ def encode_cached(
         folder: where the files lie.
         chunk: texts in a file.
     """
+    writable = True
     for start in range(0, len(texts), chunk):
         part = texts[start : start + chunk]
         file = folder / f"{_digest(fingerprint, part)}.safetensors"
@@ -52,7 +54,7 @@ def encode_cached(
             yield found, True
             continue
         vectors = np.ascontiguousarray(encode(part), dtype=np.float32)
-        _write(file, vectors)
+        writable = writable and _write(file, vectors)
         yield vectors, False
 
 
@@ -72,12 +74,16 @@ def _read(file: Path, rows: int) -> Vectors | None:
     return vectors if vectors.ndim == 2 and len(vectors) == rows else None
 
 
-def _write(file: Path, vectors: Vectors) -> None:
+def _write(file: Path, vectors: Vectors) -> bool:
+    """Write a chunk, or say once why that is impossible."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": vectors}, draft)
         draft.replace(file)
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         remark(f"Text vectors are not cached ({error}); name a writable folder in GENREC_CACHE.")
+        return False
+    return True
