@@ -153,3 +153,14 @@ def test_an_inherited_generation_config_changes_nothing() -> None:
     after = search(prompts, beams=30)
     np.testing.assert_array_equal(before.items, after.items)
     np.testing.assert_array_equal(before.scores, after.scores)
+
+
+def test_every_token_is_run_once_and_no_level_is_wider_than_its_nodes() -> None:
+    world = World.random("qwen3", (4, 3, 5), 30, seed=7)
+    widths = []
+    world.model.model.register_forward_pre_hook(
+        lambda _module, _args, given: widths.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    prompts = random_prompts([9, 4], world.vocabulary, np.random.default_rng(7))
+    TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)(prompts, beams=20)
+    assert widths == [(2, 9), (2, 4), (2, 12)]  # the prompts, then the beams of two levels; leaves are not run

@@ -43,6 +43,18 @@ def test_same_as_a_catalogue_without_the_excluded_items(
         np.testing.assert_allclose([s for _, s in ranked(found, row)], [s for _, s in wanted], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wide_beam_finds_all_that_is_left(seed: int) -> None:
+    # Few are left and the beam is wide: most hypotheses are "nowhere" and must not hide or revive anything.
+    world = World.random("llama", (6, 6, 3), 50, seed)
+    rng = np.random.default_rng(seed)
+    exclude = [rng.choice(50, size=size, replace=False) for size in (35, 49, 0)]
+    prompts = random_prompts([4, 4, 4], world.vocabulary, rng)
+    found = TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)(prompts, beams=50, exclude=exclude)
+    for row, gone in enumerate(exclude):
+        assert {item for item, _ in ranked(found, row)} == set(range(50)) - set(gone.tolist())
+
+
 def test_no_beam_is_wasted_on_a_dead_branch() -> None:
     world = World.random("qwen3", (5, 5), 20, seed=4)
     prompts = random_prompts([6], world.vocabulary, np.random.default_rng(4))
