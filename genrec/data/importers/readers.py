@@ -73,10 +73,14 @@ def scan_delimited(file: Path, separator: str, *, header: bool = True) -> Table:
         return broken_lines(file, separator)
 
     try:
-        names = frame.collect_schema().names()
+        found = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(diagnose() or f"{file} cannot be read as a table: {first_line(error)}.") from error
-    return Table(str(file), frame.rename({name: name.strip().lstrip("\ufeff") for name in names}), diagnose)
+    if header:
+        names = {name: name.strip().lstrip("\ufeff") for name in found}
+    else:
+        names = {name: f"column_{place}" for place, name in enumerate(found[1:], start=1)}
+    return Table(str(file), frame.rename(names), diagnose)
 
 
 def scan_lines(file: Path) -> Table:
