@@ -163,4 +163,5 @@ def test_every_token_is_run_once_and_no_level_is_wider_than_its_nodes() -> None:
     )
     prompts = random_prompts([9, 4], world.vocabulary, np.random.default_rng(7))
     TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)(prompts, beams=20)
-    assert widths == [(2, 9), (2, 4), (2, 12)]  # the prompts, then the beams of two levels; leaves are not run
+    # The prompts, then the beams of two levels, no more than the trie has nodes; the leaves are not run.
+    assert widths == [(2, 9), (2, 4), (2, len(world.trie.levels[1]))]
