@@ -1,0 +1,79 @@
+"""Figures about accuracy: every model at one cut-off with its uncertainty, and over all cut-offs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from genrec_eval.report.figures import ACCENT, INK, QUIET, SERIES, figure
+
+GENERATOR = "generator"
+_Z95 = 1.96
+
+
+def bar_figure(ranks: pl.DataFrame, models: list[str], metric: str, k: int) -> Markup:
+    """Return one bar a model with the 95% interval of its mean over examples (normal approximation).
+
+    Args:
+        ranks: ``ranks.parquet``.
+        models: the models, best first.
+        metric: ``ndcg`` or ``recall``.
+        k: the cut-off.
+    """
+    gains = [_gains(ranks[model].to_numpy(), metric, k) for model in models]
+    means = np.array([gain.mean() for gain in gains])
+    errors = np.array([_Z95 * gain.std() / np.sqrt(len(gain)) for gain in gains])
+
+    def paint(axes: Axes) -> None:
+        places = np.arange(len(models))
+        colours = [ACCENT if model == GENERATOR else QUIET for model in models]
+        axes.barh(places, means, color=colours, height=0.62)
+        axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
+        for place, mean, error in zip(places, means, errors, strict=True):
+            axes.annotate(f" {mean:.3f}", (mean + error, place), va="center")
+        axes.set_yticks(places, models)
+        axes.invert_yaxis()
+        axes.set_xlim(0, float((means + errors).max()) * 1.2 or 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.grid(axis="y", visible=False)
+
+    name = {"ndcg": "NDCG", "recall": "Recall"}[metric]
+    title = f"{name}@{k} with 95% intervals"
+    return figure(f"bars-{metric}", title, f"{name}@{k} (mean over examples)", "model", paint)
+
+
+def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup:
+    """Return Recall@K of every model for K = 1 … ``deepest``."""
+    cut_offs = np.arange(1, deepest + 1)
+
+    def paint(axes: Axes) -> None:
+        others = [model for model in models if model != GENERATOR]
+        for model in models:
+            ours = model == GENERATOR
+            colour = ACCENT if ours else SERIES[others.index(model) % len(SERIES)]
+            found = np.bincount(ranks[model].to_numpy(), minlength=deepest + 1)[1 : deepest + 1]
+            axes.plot(
+                cut_offs,
+                np.cumsum(found) / len(ranks),
+                color=colour,
+                linewidth=2.4 if ours else 1.3,
+                linestyle="-" if ours else ("-", "--", "-.", ":", (0, (5, 1)))[others.index(model) % 5],
+                label=model,
+                zorder=3 if ours else 2,
+            )
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8, handlelength=2.6)
+
+    return figure("recall-curve", "Recall at every cut-off", "K (places looked at)", "Recall@K", paint, height=3.3)
+
+
+def _gains(ranks: npt.NDArray[np.integer], metric: str, k: int) -> npt.NDArray[np.float64]:
+    hit = (ranks >= 1) & (ranks <= k)
+    if metric == "recall":
+        return hit.astype(np.float64)
+    return np.where(hit, 1.0 / np.log2(np.where(hit, ranks, 1) + 1.0), 0.0)

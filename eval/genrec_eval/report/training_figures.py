@@ -1,0 +1,57 @@
+"""Figures about training: the loss and the validation metrics over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from genrec_eval.report.figures import ACCENT, INK, SERIES, figure
+
+_CURVES = {
+    "loss": ("Training loss", "cross-entropy (nats a token)", ("loss", "eval_loss")),
+    "accuracy": ("Accuracy on the validation part", "share of users, or NDCG", ("eval_ndcg@10", "eval_recall@10")),
+    "speed": ("Speed of training", "tokens a second", ("tokens_per_second",)),
+}
+_LABELS = {
+    "loss": "training",
+    "eval_loss": "validation",
+    "eval_ndcg@10": "NDCG@10",
+    "eval_recall@10": "Recall@10",
+    "tokens_per_second": "tokens/s",
+}
+
+
+def training_figures(log: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """Return the curves of a trainer's log (rows of ``Trainer.log_history``); those without points are left out."""
+    figures = []
+    for name, (title, unit, keys) in _CURVES.items():
+        curves = {key: points for key in keys if (points := _points(log, key))}
+        if curves:
+            figures.append(_curves_figure(name, title, unit, curves))
+    return figures
+
+
+def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[key]) for row in log if "step" in row and isinstance(row.get(key), int | float)]
+
+
+def _curves_figure(name: str, title: str, unit: str, curves: dict[str, list[tuple[float, float]]]) -> Markup:
+    def paint(axes: Axes) -> None:
+        for (key, points), colour in zip(curves.items(), (ACCENT, SERIES[0], SERIES[1]), strict=False):
+            marker = "o" if len(points) < 40 else None
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=3, label=_LABELS[key])
+        if "eval_ndcg@10" in curves:
+            step, best = max(curves["eval_ndcg@10"], key=lambda point: point[1])
+            axes.annotate(
+                f"best {best:.4f}", (step, best), (0, 5), textcoords="offset points", ha="center", color=INK
+            )
+            axes.margins(y=0.15)
+        if name != "loss":
+            axes.set_ylim(bottom=0)
+        if len(curves) > 1:
+            axes.legend()
+
+    return figure(name, title, "optimizer step", unit, paint)

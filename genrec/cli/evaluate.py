@@ -1,0 +1,73 @@
+"""``genrec evaluate``: the generator and the baselines, measured on the same examples."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from genrec.cli.common import (
+    ConfigOption,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    Overrides,
+    ResumeOption,
+    RunOption,
+    invoke,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(name="evaluate")(evaluate)
+
+
+def evaluate(
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    run: RunOption = None,
+    dry_run: DryRunOption = False,
+    resume: ResumeOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the run's generator and the baselines, ranking every item for every user.
+
+    Without a generator the baselines are measured alone, so a dataset can be judged before anything is
+    trained. An evaluation is made whole or not at all: `--resume` measures anew.
+
+    Example: `genrec evaluate --run runs/demo evaluate.ks=[10,50]`
+    """
+    call = invoke(config, run, overrides, dry_run=dry_run, resume=resume, force=force, as_json=as_json)
+    if call is None:
+        return
+    from genrec_eval.config import EvaluateConfig
+    from genrec_eval.make import ARTIFACT, RESULTS_FILE, make_evaluation
+
+    section = call.settings.section("evaluate", EvaluateConfig)
+    make_evaluation(section, call.run, call.settings.seed, force=call.force)
+    folder = call.run / ARTIFACT
+    results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+    print(json.dumps({"path": str(folder), **results}) if call.as_json else _table(results))
+
+
+def _table(results: dict[str, Any]) -> str:
+    """Return the models by NDCG at the smallest cut-off from 10 on, best first, in aligned columns."""
+    metrics = results["metrics"]
+    names = list(next(iter(metrics.values()), {}))
+    cut_offs = sorted({int(name.partition("@")[2]) for name in names})
+    leading = next((k for k in cut_offs if k >= 10), cut_offs[-1] if cut_offs else 10)
+    seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
+    width = max((len(model) for model in metrics), default=0)
+    lines = [
+        f"{results['examples']} examples of the split {results['split']}, full ranking of {results['items']} items, {seen}",
+        "",
+        " ".join([" " * width, *(f"{name:>11}" for name in names)]),
+    ]
+    for model, figures in sorted(metrics.items(), key=lambda row: -row[1].get(f"ndcg@{leading}", 0.0)):
+        lines.append(" ".join([f"{model:<{width}}", *(f"{figures[name]:>11.4f}" for name in names)]))
+    if results["invalid_share"] is not None:
+        lines += ["", f"generated sequences that are no item: {results['invalid_share']:.2%}"]
+    return "\n".join(lines)
