@@ -62,7 +62,7 @@ def _table(results: dict[str, Any]) -> str:
     seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
     width = max((len(model) for model in metrics), default=0)
     lines = [
-        f"{results['examples']} examples of the split {results['split']}, full ranking of {results['items']} items, {seen}",
+        f"{results['examples']} examples of the split {results['split']}, {results['items']} items ranked, {seen}",
         "",
         " ".join([" " * width, *(f"{name:>11}" for name in names)]),
     ]

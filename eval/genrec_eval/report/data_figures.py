@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from genrec.data import Dataset
@@ -63,7 +63,7 @@ def length_figure(lengths: npt.NDArray[np.integer]) -> Markup:
         edges = np.unique(np.geomspace(first, last, 31).round().astype(int))
         if len(edges) < 2:
             edges = np.array([first, first + 1])
-        axes.hist(lengths, bins=edges, color=ACCENT, rwidth=0.92)
+        axes.hist(lengths, bins=edges.tolist(), color=ACCENT, rwidth=0.92)
         axes.axvline(median, color=INK, linewidth=0.8, linestyle="--")
         axes.annotate(f" median {median:.0f}", (median, 0.94), xycoords=("data", "axes fraction"))
         axes.set_xscale("log")
@@ -77,12 +77,12 @@ def length_figure(lengths: npt.NDArray[np.integer]) -> Markup:
 def time_figure(timestamps: npt.NDArray[np.int64]) -> Markup:
     """Return how many interactions fall into each of equal spans of time; ``timestamps`` in milliseconds."""
     counts, edges = np.histogram(timestamps, bins=_TIME_BINS)
-    times = [datetime.fromtimestamp(edge / 1000, UTC) for edge in edges]
+    days = date2num([datetime.fromtimestamp(edge / 1000, UTC) for edge in edges])
     span = (edges[1] - edges[0]) / 86_400_000
     unit = f"{span:.1f} days" if span >= 1 else f"{span * 24:.1f} hours"
 
     def paint(axes: Axes) -> None:
-        axes.stairs(counts, times, fill=True, color=ACCENT)
+        axes.stairs(counts, days, fill=True, color=ACCENT)
         locator = AutoDateLocator(maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -6,6 +6,7 @@ import html
 import io
 import re
 from collections.abc import Callable
+from typing import Any, cast
 
 import matplotlib
 from markupsafe import Markup
@@ -22,7 +23,7 @@ _CSS = {
     ACCENT: "var(--accent)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)},
 }
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -67,7 +68,7 @@ def figure(
         width: inches; at about 4.7 the text is legible on a phone.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+    with matplotlib.rc_context(cast(Any, _STYLE | {"svg.hashsalt": name})):
         canvas = Figure(figsize=(width, height), layout="constrained")
         axes = canvas.add_subplot()
         paint(axes)
