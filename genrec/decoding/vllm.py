@@ -1,0 +1,134 @@
+"""Stock vLLM beam search over a catalogue: a logits processor that knows the trie.
+
+``LLM.beam_search`` takes no logits processor of its own, but the engine does. Given :func:`engine_settings`, the
+processor turns every row of logits into full-vocabulary log-probabilities masked by the trie, and the engine hands
+those out as the log-probabilities that the beam search adds up. The lists are those of ``TreeBeamSearch``.
+
+    from vllm import LLM
+    from genrec.decoding.vllm import engine_settings, search
+
+    llm = LLM("runs/demo/generator", **engine_settings(beams=20))
+    items, scores = search(llm, catalogue, prompts, beams=20)
+
+On a CPU, vLLM wants ``VLLM_CPU_KVCACHE_SPACE`` (GiB) in the environment, and ``block_size=32, enforce_eager=True``.
+This is the processor of vLLM's V1 model runner; where V2 is the default, set ``VLLM_USE_V2_MODEL_RUNNER=0``.
+Every request of the engine is masked: an engine with this processor writes items and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from genrec.decoding.ranking import Ranking
+from genrec.decoding.trie import Trie
+from genrec.decoding.trie_mask import TrieMask
+from genrec.errors import MissingPackageError
+from genrec.semantic_ids import Catalogue
+
+try:
+    from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
+except ImportError as error:
+    raise MissingPackageError("vllm", "Serving through vLLM", "pip install 'genrec[serve]'") from error
+
+if TYPE_CHECKING:
+    from vllm import LLM
+    from vllm.config import VllmConfig
+
+_CATALOGUE = "genrec_catalogue"
+
+
+def engine_settings(beams: int, catalogue: Path | None = None) -> dict[str, Any]:
+    """Return the arguments of ``vllm.LLM`` that make its beam search write items only.
+
+    Args:
+        beams: the widest beam that will be asked for; the engine returns twice as many candidates.
+        catalogue: the folder of a saved catalogue; None means the one inside the generator's own folder.
+    """
+    settings: dict[str, Any] = {
+        "logits_processors": [TrieLogitsProcessor],
+        "logprobs_mode": "processed_logits",
+        "max_logprobs": 2 * beams,
+    }
+    if catalogue is not None:
+        settings["additional_config"] = {_CATALOGUE: str(catalogue)}
+    return settings
+
+
+class TrieLogitsProcessor(LogitsProcessor):
+    """Masks every request by the trie of the catalogue in the generator's folder.
+
+    An API server takes it by name: ``--logits-processors genrec.decoding.vllm:TrieLogitsProcessor``.
+    """
+
+    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
+        given = vllm_config.additional_config
+        folder = given.get(_CATALOGUE) if isinstance(given, dict) else None
+        catalogue = Catalogue.load(Path(folder or Path(vllm_config.model_config.model) / "catalogue"))
+        trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
+        self._mask = TrieMask(trie, catalogue.vocabulary.offsets, torch.device(device))
+        self._tokens: dict[int, tuple[list[int], list[int]]] = {}
+
+    def is_argmax_invariant(self) -> bool:
+        """Return False: the best token of all is seldom the best legal one."""
+        return False
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        """Follow the requests through the rows of the batch; their lists of tokens grow by themselves."""
+        if batch_update is None:
+            return
+        for row in batch_update.removed:
+            self._tokens.pop(row, None)
+        for row, _params, prompt, output in batch_update.added:
+            self._tokens[row] = (prompt or [], output)
+        for source, target, how in batch_update.moved:
+            moved, replaced = self._tokens.pop(source, None), self._tokens.pop(target, None)
+            if moved is not None:
+                self._tokens[target] = moved
+            if how is MoveDirectionality.SWAP and replaced is not None:
+                self._tokens[source] = replaced
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return masked log-probabilities, float32 [rows, vocabulary]."""
+        sequences = [self._tail(*self._tokens[row]) for row in range(len(logits))]
+        return self._mask(logits.float().log_softmax(dim=-1), sequences)
+
+    def _tail(self, prompt: list[int], output: list[int]) -> list[int]:
+        """Return at least the last ``levels - 1`` tokens without copying a long prompt."""
+        wanted = self._mask.levels - 1
+        return [*prompt[max(0, len(prompt) - wanted) :], *output[max(0, len(output) - wanted) :]]
+
+
+def search(llm: LLM, catalogue: Catalogue, prompts: Sequence[Sequence[int]], beams: int = 20) -> Ranking:
+    """Return the best items of each prompt by vLLM's own beam search.
+
+    Args:
+        llm: an engine made with :func:`engine_settings`.
+        catalogue: the catalogue that its processor loaded.
+        prompts: the token ids of each prompt.
+        beams: the beam width.
+
+    Returns:
+        Items int64 [prompts, beams] and full-vocabulary log-probabilities float32, as ``TreeBeamSearch`` does.
+    """
+    from vllm.sampling_params import BeamSearchParams
+
+    # The engine would end a beam at <eos> and divide scores by a power of the length: neither is wanted.
+    params = BeamSearchParams(
+        beam_width=beams, max_tokens=len(catalogue.codebook_sizes), ignore_eos=True, length_penalty=0.0
+    )
+    found = llm.beam_search([{"prompt_token_ids": list(prompt)} for prompt in prompts], params)
+    item_of = {tuple(row): item for item, row in enumerate(catalogue.tokens.tolist())}
+    items = np.full((len(prompts), beams), -1, dtype=np.int64)
+    scores = np.full((len(prompts), beams), -np.inf, dtype=np.float32)
+    for row, (prompt, output) in enumerate(zip(prompts, found, strict=True)):
+        # Where the catalogue has fewer continuations than beams, vLLM fills up with candidates at -inf.
+        legal = [beam for beam in output.sequences if np.isfinite(beam.cum_logprob)]
+        for rank, beam in enumerate(legal):
+            items[row, rank] = item_of[tuple(beam.tokens[len(prompt) :])]
+            scores[row, rank] = beam.cum_logprob
+    return Ranking(items, scores)
