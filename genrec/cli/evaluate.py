@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -50,15 +51,15 @@ def evaluate(
     make_evaluation(section, call.run, call.settings.seed, force=call.force)
     folder = call.run / ARTIFACT
     results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
-    print(json.dumps({"path": str(folder), **results}) if call.as_json else _table(results))
+    print(json.dumps({"path": str(folder), **results}) if call.as_json else _table(results, folder))
 
 
-def _table(results: dict[str, Any]) -> str:
-    """Return the models by NDCG at the smallest cut-off from 10 on, best first, in aligned columns."""
-    metrics = results["metrics"]
-    names = list(next(iter(metrics.values()), {}))
-    cut_offs = sorted({int(name.partition("@")[2]) for name in names})
-    leading = next((k for k in cut_offs if k >= 10), cut_offs[-1] if cut_offs else 10)
+def _table(results: dict[str, Any], folder: Path) -> str:
+    """Return the models by NDCG, best first, at one cut-off: 10 or the next one there is, else the largest."""
+    metrics: dict[str, dict[str, float]] = results["metrics"]
+    cut_offs = sorted({int(name.partition("@")[2]) for figures in metrics.values() for name in figures})
+    k = next((cut for cut in cut_offs if cut >= 10), cut_offs[-1] if cut_offs else 10)
+    names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "mrr", "coverage")]
     seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
     width = max((len(model) for model in metrics), default=0)
     lines = [
@@ -66,8 +67,8 @@ def _table(results: dict[str, Any]) -> str:
         "",
         " ".join([" " * width, *(f"{name:>11}" for name in names)]),
     ]
-    for model, figures in sorted(metrics.items(), key=lambda row: -row[1].get(f"ndcg@{leading}", 0.0)):
+    for model, figures in sorted(metrics.items(), key=lambda row: -row[1][f"ndcg@{k}"]):
         lines.append(" ".join([f"{model:<{width}}", *(f"{figures[name]:>11.4f}" for name in names)]))
     if results["invalid_share"] is not None:
-        lines += ["", f"generated sequences that are no item: {results['invalid_share']:.2%}"]
-    return "\n".join(lines)
+        lines += ["", f"Generated sequences that are no item: {results['invalid_share']:.2%}"]
+    return "\n".join([*lines, "", f"Every cut-off, and each user's ranks: {folder}"])

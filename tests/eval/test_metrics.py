@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,21 +63,30 @@ def test_an_invalid_sequence_takes_up_its_place() -> None:
     assert accuracy([[INVALID, 4]], [4], ks=(2,))["mrr@2"] == 0.5
 
 
-# ranx compiles its metrics at first use (numba), which takes seconds and warns about its own casts.
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+# In a process of its own: ranx compiles its metrics with numba, which takes most of a minute unless told not to.
+_RANX = """
+import json, sys, ranx
+lists, targets, names = json.load(sys.stdin)
+qrels = ranx.Qrels({f"u{u}": {f"i{target}": 1} for u, target in enumerate(targets)})
+run = ranx.Run({f"u{u}": {f"i{item}": 1 / (p + 1) for p, item in enumerate(row)} for u, row in enumerate(lists)})
+print(json.dumps({name: float(value) for name, value in ranx.evaluate(qrels, run, names).items()}))
+"""
+
+
 def test_equal_to_ranx(rng: np.random.Generator) -> None:
-    ranx = pytest.importorskip("ranx")
+    pytest.importorskip("numba")
     lists = np.array([rng.permutation(40)[:20] for _ in range(300)])
     targets = rng.integers(0, 40, 300)
-    qrels = ranx.Qrels({f"u{u}": {f"i{target}": 1} for u, target in enumerate(targets)})
-    run = ranx.Run(
-        {f"u{u}": {f"i{item}": 1.0 / (p + 1) for p, item in enumerate(row)} for u, row in enumerate(lists)}
-    )
     ours = accuracy(lists, targets, ks=(1, 5, 20))
-    assert ours == pytest.approx(
-        {name: float(value) for name, value in ranx.evaluate(qrels, run, list(ours)).items()}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _RANX],
+        input=json.dumps([lists.tolist(), targets.tolist(), list(ours)]),
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    assert ours == pytest.approx(json.loads(done.stdout.splitlines()[-1]))
 
 
 @settings(max_examples=40, deadline=None)
