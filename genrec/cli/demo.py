@@ -78,6 +78,7 @@ def _run_stages(call: Invocation) -> dict[str, Any]:
         "seconds": round(sum(seconds.values()), 1),
         "metrics": results["metrics"],
         "invalid_share": results["invalid_share"],
+        "users": results["users"],
         "stages": seconds,
         "cores": os.cpu_count(),
     }
@@ -138,8 +139,7 @@ def _show(run: Path, summary: dict[str, Any], report: Path) -> None:
 
     console.rule("[bold]Result", align="left")
     dataset = Dataset.load(run / "dataset")
-    tasks, items = len(dataset.examples("test")), len(dataset.items)
-    print(f"\n{tasks} test users, one target each; full ranking over {items} items, seen ones excluded\n")
+    print(f"\n{summary['users']} test users; full ranking over {len(dataset.items)} items, seen ones excluded\n")
     print(f"{'':<18}{'Recall@10':>10}{'NDCG@10':>10}")
     rows = sorted(summary["metrics"].items(), key=lambda row: -row[1]["ndcg@10"])
     for name, figures in rows:
