@@ -71,6 +71,10 @@ def main() -> None:
     # Nothing reaches for the network unless a configuration names a hub id and the person allows it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # genrec shows the progress of its own work; the libraries' bars matter only when something is downloaded.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if os.environ["HF_HUB_OFFLINE"] != "0":
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for verb in VERBS:
         importlib.import_module(f"genrec.cli.{verb}").register(app)
     try:
