@@ -44,7 +44,11 @@ def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, w
     log, items, findings = _check(source, log, config, work)
     log, losses = _filter(log, config.filters, source.log.file)
     chunks = chunking.sort_into_chunks(
-        log, items["item_id"], work, keep_repeated=config.problems.repeated_interactions != "drop"
+        log,
+        items["item_id"],
+        work,
+        keep_repeated=config.problems.repeated_interactions != "drop",
+        with_times=config.split.by == "temporal" and time_unit == "ms",
     )
     if chunks.repetitions:
         action = config.problems.repeated_interactions
@@ -57,7 +61,7 @@ def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, w
     losses += _loss("outside the k-core", source.log.file, len(kept) - int(kept.sum()))
     if not kept.any():
         raise DataError(f"{source.log.file}: no interaction is left.", _account(losses, findings))
-    users = len(np.unique(chunks.users[kept]))
+    users = int(np.count_nonzero(np.diff(chunks.users[kept]))) + 1  # they are sorted
     times = chunks.timestamps[kept] if len(chunks.timestamps) else chunks.timestamps
     plan = plan_split(config.split, times, users, time_unit, seed)
     figures = write_interactions(

@@ -1,7 +1,8 @@
 """Bounded memory: a log as files of whole users, each small enough to be held, in order of ``user_id``.
 
 The streaming engine of polars writes each user's rows to the file of the user's chunk; what stays in memory is
-the list of users, one chunk, and, for the k-core, two 32-bit integers an interaction.
+the list of users, one chunk, and, for the k-core, two 32-bit integers an interaction (a temporal split adds
+the timestamp).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Chunks:
         files: Parquet files of whole users' rows, sorted by user, time, position and place in the log.
         users: int32 [rows], numbered in order of ``user_id``.
         items: int32 [rows], numbered in order of ``item_id``.
-        timestamps: int64 [rows], or empty where the log has no times.
+        timestamps: int64 [rows], or empty where they are not needed.
         repetitions: how many repeated interactions were met, and left out unless they were to be kept.
         examples: the first few of them.
     """
@@ -54,7 +55,9 @@ class Chunks:
             start += len(frame)
 
 
-def sort_into_chunks(log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep_repeated: bool) -> Chunks:
+def sort_into_chunks(
+    log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep_repeated: bool, with_times: bool
+) -> Chunks:
     """Divide a log into sorted chunk files.
 
     Args:
@@ -62,33 +65,31 @@ def sort_into_chunks(log: pl.LazyFrame, item_ids: pl.Series, work: Path, *, keep
         item_ids: every item, sorted.
         work: a folder for the files.
         keep_repeated: keep interactions that equal another in everything but their place in the log.
+        with_times: also hold all timestamps, which a temporal split needs.
     """
-    parts = _divide(log, work / "parts")
+    files, rows = _divide(log, work / "parts")
     columns = log.collect_schema().names()
     order = [name for name in ("user_id", "timestamp", "position", ROW) if name in columns]
     index = pl.DataFrame({"item_id": item_ids, "item": pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)})
-    users: list[npt.NDArray[np.int32]] = []
-    items: list[npt.NDArray[np.int32]] = []
-    times: list[npt.NDArray[np.int64]] = []
+    users, items = np.empty(rows, np.int32), np.empty(rows, np.int32)
+    times = np.empty(rows if with_times else 0, np.int64)
     examples: list[str] = []
-    repetitions = first_user = 0
-    for part in track_many(parts, "Sorting", len(parts)):
-        frame = pl.read_parquet(part).sort(order)
+    repetitions = first_user = start = 0
+    for file in track_many(files, "Sorting", len(files)):
+        frame = pl.read_parquet(file).sort(order)
         if "timestamp" in columns:
             again = repeated(frame)
             repetitions += int(again.sum())
             examples += _show(frame.filter(again).head(SHOWN))
             frame = frame if keep_repeated else frame.filter(~again)
-        number = frame["user_id"].rle_id().to_numpy().astype(np.int32) + first_user
-        first_user = int(number[-1]) + 1
-        users.append(number)
-        numbered = frame.join(index, on="item_id", how="left", maintain_order="left")
-        items.append(numbered["item"].to_numpy())
-        times.append(frame["timestamp"].to_numpy() if "timestamp" in columns else np.empty(0, np.int64))
-        frame.drop(ROW).write_parquet(part, compression="lz4")
-    return Chunks(
-        parts, np.concatenate(users), np.concatenate(items), np.concatenate(times), repetitions, examples[:SHOWN]
-    )
+        place = slice(start, start + len(frame))
+        users[place] = frame["user_id"].rle_id().to_numpy() + first_user
+        items[place] = frame.join(index, on="item_id", how="left", maintain_order="left")["item"].to_numpy()
+        if with_times:
+            times[place] = frame["timestamp"].to_numpy()
+        frame.drop(ROW).write_parquet(file, compression="lz4")
+        start, first_user = place.stop, int(users[place.stop - 1]) + 1
+    return Chunks(files, users[:start], items[:start], times[:start], repetitions, examples[:SHOWN])
 
 
 def track_many(work: Iterable[T], description: str, total: int) -> Iterable[T]:
@@ -96,18 +97,19 @@ def track_many(work: Iterable[T], description: str, total: int) -> Iterable[T]:
     return track(work, description, total) if total > 1 else work
 
 
-def _divide(log: pl.LazyFrame, folder: Path) -> list[Path]:
-    """Write whole users' rows into files of about ``CHUNK_ROWS``, in order of ``user_id``."""
+def _divide(log: pl.LazyFrame, folder: Path) -> tuple[list[Path], int]:
+    """Write whole users' rows into files of about ``CHUNK_ROWS``, in order of ``user_id``; count all rows."""
     counts = log.group_by("user_id").len().collect(engine="streaming").sort("user_id")
     counts = counts.with_columns(
         chunk=((pl.col("len").cum_sum() - 1) // CHUNK_ROWS).rank("dense").cast(pl.Int32) - 1
     )
-    number = counts["chunk"].n_unique()
+    number, rows = counts["chunk"].n_unique(), int(counts["len"].sum())
     files = [folder / f"{chunk}.parquet" for chunk in range(number)]
     folder.mkdir()
-    if number == 1:
-        log.sink_parquet(files[0], compression="lz4")
-        return files
+    if number <= 1:
+        for file in files:
+            log.sink_parquet(file, compression="lz4")
+        return files, rows
     place = pl.PartitionBy(
         folder,
         key="chunk",
@@ -117,7 +119,7 @@ def _divide(log: pl.LazyFrame, folder: Path) -> list[Path]:
     )
     users = counts.lazy().select("user_id", "chunk")
     log.join(users, on="user_id", how="left").sink_parquet(place, compression="lz4")
-    return files
+    return files, rows
 
 
 def _show(frame: pl.DataFrame) -> list[str]:

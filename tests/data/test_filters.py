@@ -111,3 +111,11 @@ def test_repetitions_can_be_an_error(tmp_path: Path) -> None:
     config = DataConfig(problems=Problems(repeated_interactions="raise"))
     with pytest.raises(DataError, match="1 interactions that repeat another"):
         write_dataset(tmp_path / "d", None, frame, config)
+
+
+def test_a_log_without_rows_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="The file holds no rows"):
+        write_dataset(tmp_path / "d", None, log(timestamp=days(1)).clear())
+    config = DataConfig(filters=Filters(since=datetime(2030, 1, 1, tzinfo=UTC)))
+    with pytest.raises(DataError, match=r"no interaction is left(?s:.*)2 interactions before"):
+        write_dataset(tmp_path / "d", None, log(timestamp=days(1, 2)), config)

@@ -142,3 +142,12 @@ def test_a_failed_import_leaves_the_earlier_artefact_whole(files: dict[str, Path
         make_dataset(config_of(files), tmp_path / "run", 0)
     assert Dataset.load(tmp_path / "run" / "dataset").manifest.digest == before.digest
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["dataset"]
+
+
+@pytest.mark.parametrize("moment", [631_151_999_999, 4_102_444_800_000])
+def test_the_range_of_times_ends_at_both_ends(tmp_path: Path, moment: int) -> None:
+    log = pl.DataFrame(
+        {"user_id": "u", "item_id": ["a", "b", "c"], "timestamp": [moment, 631_152_000_000, 1_700_000_000_000]}
+    )
+    with pytest.raises(DataError, match=rf"1 timestamps before 1990 or after 2100: row 1 \({moment} ms\)"):
+        write_dataset(tmp_path / "d", None, log, DataConfig(time_format="ms"))
