@@ -20,10 +20,10 @@ class SasrecConfig(Section):
     heads: int = Field(2, ge=1, description="Attention heads; must divide embedding_size.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on embeddings and on what every layer adds.")
     history_length: int = Field(50, ge=1, description="The last items of a history the model sees.")
-    learning_rate: float = Field(1e-3, gt=0, description="Learning rate of AdamW, falling to 0 along a cosine.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
+    learning_rate: float = Field(3e-3, gt=0, description="Learning rate of AdamW.")
+    weight_decay: float = Field(0.1, ge=0, description="Weight decay of AdamW.")
     batch_size: int = Field(64, ge=1, description="Training windows a step.")
-    epochs: int = Field(60, ge=1, description="Passes over the training part at most.")
+    epochs: int = Field(20, ge=1, description="Passes over the training part at most.")
     patience: int = Field(5, ge=1, description="Epochs without a better validation NDCG@10 before it stops.")
 
     @model_validator(mode="after")

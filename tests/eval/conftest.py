@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,29 +17,25 @@ MakeDataset = Callable[..., Dataset]
 
 @pytest.fixture
 def make_dataset(tmp_path: Path) -> MakeDataset:
-    """Return a function that writes users' sequences as a leave-one-out dataset artefact."""
+    """Return :func:`write_dataset` with a run folder of the test's own."""
+    return partial(write_dataset, run=tmp_path / "run")
 
-    def make(
-        sequences: Sequence[Sequence[int]], items: int, run: Path = tmp_path / "run", title: str = "Film"
-    ) -> Dataset:
-        rows = [
-            (f"u{user:03}", f"i{item:03}", at, _split(at, len(sequence)))
-            for user, sequence in enumerate(sequences)
-            for at, item in enumerate(sequence)
-        ]
-        names = {
-            "item_id": [f"i{item:03}" for item in range(items)],
-            "title": [f"{title} {i}" for i in range(items)],
-        }
-        schema = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "split": pl.String}
-        with new_artifact(run / "dataset", "dataset", {}) as draft:
-            pl.DataFrame(names).write_parquet(draft.path / "items.parquet")
-            table = pl.DataFrame(rows, schema=schema, orient="row")
-            table.write_parquet(draft.path / "interactions.parquet")
-            draft.details["time_unit"] = "ms"
-        return Dataset.load(run / "dataset")
 
-    return make
+def write_dataset(sequences: Sequence[Sequence[int]], items: int, *, run: Path, title: str = "Film") -> Dataset:
+    """Write users' sequences as a leave-one-out dataset artefact."""
+    rows = [
+        (f"u{user:03}", f"i{item:03}", at, _split(at, len(sequence)))
+        for user, sequence in enumerate(sequences)
+        for at, item in enumerate(sequence)
+    ]
+    names = {"item_id": [f"i{item:03}" for item in range(items)], "title": [f"{title} {i}" for i in range(items)]}
+    schema = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "split": pl.String}
+    with new_artifact(run / "dataset", "dataset", {}) as draft:
+        pl.DataFrame(names).write_parquet(draft.path / "items.parquet")
+        table = pl.DataFrame(rows, schema=schema, orient="row")
+        table.write_parquet(draft.path / "interactions.parquet")
+        draft.details["time_unit"] = "ms"
+    return Dataset.load(run / "dataset")
 
 
 def _split(at: int, length: int) -> str:

@@ -96,7 +96,7 @@ def test_held_out_rows_do_not_reach_a_fitted_baseline(
     changed = [[*items[:-2], 0, 0] for items in sequences]
     histories = [np.array(items[:-2], np.int32) for items in sequences]
     first = kind().fit(make_dataset(sequences, ITEMS)).recommend(histories, 5)
-    second = kind().fit(make_dataset(changed, ITEMS, tmp_path / "other")).recommend(histories, 5)
+    second = kind().fit(make_dataset(changed, ITEMS, run=tmp_path / "other")).recommend(histories, 5)
     np.testing.assert_array_equal(first.items, second.items)
     np.testing.assert_array_equal(first.scores, second.scores)
 

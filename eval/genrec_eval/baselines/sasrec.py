@@ -53,12 +53,10 @@ class Sasrec(Baseline):
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
         best, best_state, waited = -1.0, copy.deepcopy(self.model.state_dict()), 0
         for epoch in track(range(1, config.epochs + 1), "SASRec, epochs at most"):
             self.epochs_run = epoch
             self._epoch(train, optimizer, rng)
-            schedule.step()
             score = self._validate()
             waited = 0 if score > best else waited + 1
             if waited == 0:

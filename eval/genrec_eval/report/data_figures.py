@@ -9,7 +9,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from genrec.data import Dataset
 from genrec.data.dataset import SPLITS
@@ -48,8 +48,9 @@ def popularity_figure(counts: npt.NDArray[np.integer]) -> Markup:
         axes.annotate(note, (head, 0.04), xycoords=("data", "axes fraction"), ha="right" if head > 30 else "left")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.xaxis.set_major_formatter(_THOUSANDS)
-        axes.yaxis.set_major_formatter(_THOUSANDS)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(_THOUSANDS)
+            axis.set_minor_formatter(NullFormatter())
 
     return figure("popularity", "Popularity of items", "rank of the item (log)", "interactions (log)", paint)
 
@@ -67,7 +68,9 @@ def length_figure(lengths: npt.NDArray[np.integer]) -> Markup:
         axes.axvline(median, color=INK, linewidth=0.8, linestyle="--")
         axes.annotate(f" median {median:.0f}", (median, 0.94), xycoords=("data", "axes fraction"))
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(_THOUSANDS)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(_THOUSANDS)
         axes.grid(axis="x", visible=False)
 

@@ -20,7 +20,7 @@ from genrec.errors import ArtifactError
 from genrec.runs import Manifest, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_eval.report.data_figures import data_figures
-from genrec_eval.report.result_figures import GENERATOR, bar_figure, curve_figure
+from genrec_eval.report.result_figures import GENERATOR, bar_figure, coverage_figure, curve_figure
 from genrec_eval.report.sid_figures import usage_figures
 from genrec_eval.report.training_figures import training_figures
 
@@ -117,11 +117,13 @@ def _evaluation(path: Path) -> Section:
     cut_offs = sorted({int(name.partition("@")[2]) for name in names})
     k = next((cut for cut in cut_offs if cut >= _LEADING_CUT_OFF), cut_offs[-1] if cut_offs else 0)
     models = sorted(results["metrics"], key=lambda model: -results["metrics"][model][f"ndcg@{k}"])
+    shown = [name for name in names if name.startswith(("recall", "ndcg")) or name.endswith(f"@{k}")]
     figures = []
     if models:
         figures = [bar_figure(ranks, models, "ndcg", k), bar_figure(ranks, models, "recall", k)]
         figures.append(curve_figure(ranks, models, cut_offs[-1]))
-    facts = {"results": results, "models": models, "names": names, "best": _best_of_each(results["metrics"], names)}
+        figures.append(coverage_figure(results["metrics"], models, k))
+    facts = {"results": results, "models": models, "names": shown, "best": _best_of_each(results["metrics"], shown)}
     facts |= {"examples": _json(path / "examples.json"), "k": k}
     return Section(figures=figures, facts=facts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -27,23 +29,35 @@ def bar_figure(ranks: pl.DataFrame, models: list[str], metric: str, k: int) -> M
     gains = [_gains(ranks[model].to_numpy(), metric, k) for model in models]
     means = np.array([gain.mean() for gain in gains])
     errors = np.array([_Z95 * gain.std() / np.sqrt(len(gain)) for gain in gains])
+    name = {"ndcg": "NDCG", "recall": "Recall"}[metric]
+    label = f"{name}@{k} (mean over examples)"
+    return _bars(f"bars-{metric}", f"{name}@{k} with 95% intervals", label, models, means, errors)
 
+
+def coverage_figure(metrics: dict[str, dict[str, float]], models: list[str], k: int) -> Markup:
+    """Return one bar a model: the share of the catalogue that stands in at least one list."""
+    shares = np.array([metrics[model][f"coverage@{k}"] for model in models])
+    title, label = f"Coverage of the catalogue at {k}", f"share of items in at least one top {k}"
+    return _bars("bars-coverage", title, label, models, shares, np.zeros(len(models)))
+
+
+def _bars(
+    name: str, title: str, label: str, models: list[str], values: npt.NDArray[Any], errors: npt.NDArray[Any]
+) -> Markup:
     def paint(axes: Axes) -> None:
         places = np.arange(len(models))
-        colours = [ACCENT if model == GENERATOR else QUIET for model in models]
-        axes.barh(places, means, color=colours, height=0.62)
-        axes.errorbar(means, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
-        for place, mean, error in zip(places, means, errors, strict=True):
-            axes.annotate(f" {mean:.3f}", (mean + error, place), va="center")
+        axes.barh(places, values, color=[ACCENT if model == GENERATOR else QUIET for model in models], height=0.62)
+        if errors.any():
+            axes.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
+        for place, value, error in zip(places, values, errors, strict=True):
+            axes.annotate(f"{value:.3f}", (value + error, place), (4, 0), textcoords="offset points", va="center")
         axes.set_yticks(places, models)
         axes.invert_yaxis()
-        axes.set_xlim(0, float((means + errors).max()) * 1.2 or 1.0)
+        axes.set_xlim(0, float((values + errors).max()) * 1.2 or 1.0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="y", visible=False)
 
-    name = {"ndcg": "NDCG", "recall": "Recall"}[metric]
-    title = f"{name}@{k} with 95% intervals"
-    return figure(f"bars-{metric}", title, f"{name}@{k} (mean over examples)", "model", paint)
+    return figure(name, title, label, "model", paint)
 
 
 def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup:

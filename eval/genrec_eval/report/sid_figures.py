@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from genrec.semantic_ids import Catalogue
 from genrec.semantic_ids.vocabulary import level_letter
@@ -31,6 +32,7 @@ def usage_figure(level: int, codes: npt.NDArray[np.integer], size: int) -> Marku
             f"even use: {even:.1f} ", (1.0, even), xycoords=("axes fraction", "data"), ha="right", va="bottom"
         )
         axes.set_xlim(0.5, size + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
 
     used = int((counts > 0).sum())
