@@ -75,8 +75,9 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if os.environ["HF_HUB_OFFLINE"] != "0":
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for verb in VERBS:
-        importlib.import_module(f"genrec.cli.{verb}").register(app)
+    if not app.registered_commands:
+        for verb in VERBS:
+            importlib.import_module(f"genrec.cli.{verb}").register(app)
     try:
         app()
     finally:
