@@ -1,0 +1,37 @@
+"""Every recipe opens with the command that runs it, and is valid."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from genrec.cli.app import VERBS
+from genrec.cli.common import section_kinds
+from genrec.config import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted([*ROOT.glob("*/recipes/**/*.y*ml"), *ROOT.glob("genrec/recipes/**/*.y*ml")])
+
+
+def test_there_are_recipes() -> None:
+    assert ROOT / "genrec" / "recipes" / "demo.yaml" in RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.relative_to(ROOT).as_posix())
+def test_a_recipe_opens_with_its_command(recipe: Path) -> None:
+    opening = recipe.read_text(encoding="utf-8").splitlines()[0]
+    command = re.match(r"# (?:accelerate launch -m )?genrec (\w+)(.*)", opening)
+    assert command, f"the first line is not the command that runs it: {opening}"
+    verb, rest = command.groups()
+    assert verb in VERBS
+    if verb != "demo":
+        named = re.search(r"(?:-c|--config) (\S+)", rest)
+        assert named, "the command names no file"
+        assert named.group(1) == recipe.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.relative_to(ROOT).as_posix())
+def test_a_recipe_is_valid(recipe: Path) -> None:
+    load_settings(section_kinds(), recipe)
