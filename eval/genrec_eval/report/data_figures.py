@@ -66,7 +66,8 @@ def length_figure(lengths: npt.NDArray[np.integer]) -> Markup:
             edges = np.array([first, first + 1])
         axes.hist(lengths, bins=edges.tolist(), color=ACCENT, rwidth=0.92)
         axes.axvline(median, color=INK, linewidth=0.8, linestyle="--")
-        axes.annotate(f" median {median:.0f}", (median, 0.94), xycoords=("data", "axes fraction"))
+        at = {"xycoords": ("data", "axes fraction"), "xytext": (4, 0), "textcoords": "offset points"}
+        axes.annotate(f"median {median:.0f}", (median, 0.94), **at)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(_THOUSANDS)
