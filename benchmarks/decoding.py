@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from genrec.decoding import TreeBeamSearch, Trie
-from genrec.decoding.trie_tables import level_tables
+from genrec.decoding.trie_mask import TrieMask
 from genrec.semantic_ids.vocabulary import SIDVocabulary
 
 SIZES = (256, 256, 256)
@@ -48,6 +48,13 @@ def catalogue(items: int, seed: int = 0) -> np.ndarray:
     """Return distinct random codes, int32 [items, 3]."""
     ids = np.random.default_rng(seed).choice(256**3, size=items, replace=False)
     return np.stack([ids >> 16, (ids >> 8) & 255, ids & 255], axis=1).astype(np.int32)
+
+
+def histories(codes: np.ndarray, batch: int) -> torch.Tensor:
+    """Return prompts of <bos> and 33 random items, int64 [batch, 100]."""
+    items = np.random.default_rng(1).integers(len(codes), size=(batch, PROMPT // LEVELS))
+    tokens = VOCABULARY.encode(codes)[items].reshape(batch, -1)
+    return torch.from_numpy(np.insert(tokens, 0, VOCABULARY.bos_id, axis=1))
 
 
 def decoder() -> Qwen3ForCausalLM:
@@ -73,31 +80,12 @@ def decoder() -> Qwen3ForCausalLM:
 class TrieProcessor(LogitsProcessor):
     """Masks what does not continue an item, vectorised over all beams."""
 
-    def __init__(self, trie: Trie, prompt_length: int) -> None:
-        self.tables = level_tables(trie, torch.device("cpu"))
-        self.keys = [
-            torch.from_numpy(np.repeat(np.arange(len(level.children_of) - 1), np.diff(level.children_of))) * 256
-            + torch.from_numpy(level.codes)
-            for level in trie.levels
-        ]
-        self.prompt_length = prompt_length
+    def __init__(self, trie: Trie) -> None:
+        self.mask = TrieMask(trie, VOCABULARY.offsets, torch.device("cpu"))
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Return ``scores`` [beams, vocabulary] with -inf on every illegal token."""
-        codes = (
-            input_ids[:, self.prompt_length :]
-            - torch.from_numpy(VOCABULARY.offsets)[: input_ids.shape[1] - self.prompt_length]
-        )
-        node = torch.zeros(len(input_ids), dtype=torch.int64)
-        for level in range(codes.shape[1]):
-            node = torch.searchsorted(self.keys[level], node * 256 + codes[:, level])
-        table = self.tables[codes.shape[1]]
-        children = table.children_of[node][:, None] + table.ranks
-        legal = children < table.children_of[node + 1][:, None]
-        tokens = table.codes[children.clamp(max=table.size)] + int(VOCABULARY.offsets[codes.shape[1]])
-        masked = torch.full_like(scores, -torch.inf)
-        kept = scores.gather(1, tokens.long()).masked_fill(~legal, -torch.inf)
-        return masked.scatter_reduce_(1, tokens.long(), kept, reduce="amax")
+        return self.mask(scores, input_ids[:, 1 - LEVELS :].tolist())
 
 
 def prefix_function(codes: np.ndarray, prompt_length: int) -> Callable[[int, torch.Tensor], list[int]]:
@@ -123,7 +111,7 @@ class Bench:
         self.search = TreeBeamSearch(self.model, self.trie, VOCABULARY.offsets)
         self.mask = torch.ones_like(self.prompts)
         self.hook = prefix_function(self.codes, PROMPT)
-        self.processor = LogitsProcessorList([TrieProcessor(self.trie, PROMPT)])
+        self.processor = LogitsProcessorList([TrieProcessor(self.trie)])
         self.item_of = {tuple(row): item for item, row in enumerate(VOCABULARY.encode(self.codes).tolist())}
 
     def run(self, method: str, beams: int) -> np.ndarray | None:
@@ -257,8 +245,8 @@ def main() -> None:
     logging.set_verbosity_error()
     batch = options.batch or (4 if options.quick else 8)
     rounds = options.rounds or (2 if options.quick else 5)
-    prompts = torch.from_numpy(np.random.default_rng(1).integers(3, VOCABULARY.size, size=(batch, PROMPT)))
-    bench = Bench(decoder(), catalogue(ITEMS), prompts)
+    codes = catalogue(ITEMS)
+    bench = Bench(decoder(), codes, histories(codes, batch))
     repeat = 3
     times, identical = compare(bench, rounds, repeat)
     result = summary(times, growth(bench, rounds, repeat), identical)

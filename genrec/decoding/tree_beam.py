@@ -21,6 +21,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from genrec.decoding.exclusion import dead_nodes
+from genrec.decoding.last_position import last_position_only, prepare
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.ranking import Ranking
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
@@ -63,6 +64,7 @@ class TreeBeamSearch:
 
     def __init__(self, model: PreTrainedModel, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> None:
         check_model(model)
+        prepare(model)
         self.model = model
         self.trie = trie
         self.level_offsets = [int(offset) for offset in level_offsets]
@@ -128,14 +130,15 @@ class TreeBeamSearch:
         """Fill the cache with the prompts; return the logits after each, [batch, 1, vocabulary]."""
         # Without padding the models use their plain causal attention, which is faster than a mask.
         padded = {"attention_mask": batch.mask.long()} if batch.ragged else {}
-        return self.model(
-            input_ids=batch.input_ids,
-            position_ids=batch.positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **padded,
-        ).logits
+        with last_position_only():
+            return self.model(
+                input_ids=batch.input_ids,
+                position_ids=batch.positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+                **padded,
+            ).logits
 
     def _step(
         self, tokens: torch.Tensor, positions: torch.Tensor, seen: torch.Tensor, cache: DynamicCache
