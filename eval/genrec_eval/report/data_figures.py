@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,11 @@ def length_figure(lengths: npt.NDArray[np.integer]) -> Markup:
             edges = np.array([first, first + 1])
         axes.hist(lengths, bins=edges.tolist(), color=ACCENT, rwidth=0.92)
         axes.axvline(median, color=INK, linewidth=0.8, linestyle="--")
-        at = {"xycoords": ("data", "axes fraction"), "xytext": (4, 0), "textcoords": "offset points"}
+        at: dict[str, Any] = {
+            "xycoords": ("data", "axes fraction"),
+            "xytext": (4, 0),
+            "textcoords": "offset points",
+        }
         axes.annotate(f"median {median:.0f}", (median, 0.94), **at)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
