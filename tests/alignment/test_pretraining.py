@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrec.cli.app import main
 from genrec.decoding import Recommender
 from genrec.errors import ArtifactError, DataError
 from genrec.models import DecoderConfig, Generator, build_decoder
@@ -81,17 +82,22 @@ def test_another_process_gives_the_same_items_from_the_command_line(planted_run:
     assert np.allclose([row["score"] for row in there], here.scores[0], atol=1e-3)
 
 
-def test_mistakes_at_the_prompt_are_answered_with_suggestions(planted_run: Path) -> None:
+def test_mistakes_at_the_prompt_are_answered_with_suggestions(
+    planted_run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     make_generator(TrainConfig(**QUICK | {"epochs": 1, "validate_every": 1}), planted_run, seed=0)
     for words, expected in (
         (["--history", "i4,i05,j06"], ["'i4'", "'j06'", "Did you mean"]),
         (["--user", "u1"], ["Unknown user 'u1'", "Did you mean"]),
         (["--user", "u01", "--history", "i01"], ["either --user or --history"]),
     ):
-        done = subprocess.run(_cli("recommend", "--run", str(planted_run), *words), capture_output=True, text=True)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
-        assert all(text in done.stderr for text in expected), done.stderr
+        monkeypatch.setattr(sys, "argv", ["genrec", "recommend", "--run", str(planted_run), *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        shown = capfd.readouterr().err
+        assert stop.value.code == 2
+        assert "Traceback" not in shown
+        assert all(text in shown for text in expected), shown
 
 
 @pytest.mark.slow

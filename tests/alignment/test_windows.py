@@ -83,6 +83,20 @@ def test_the_sampler_pads_less_than_a_shuffle_and_changes_with_the_epoch(rng: np
     assert padding(first) < 0.1 < padding(rng.permutation(4000).tolist())
 
 
+def test_order_noise_moves_near_items_only(rng: np.random.Generator) -> None:
+    history = rng.permutation(ITEMS)[:30].astype(np.int32)
+    moved = 0
+    for epoch in range(20):
+        windows = Windows([history], CATALOGUE, 30, seed=0, order_noise=4)
+        windows.epoch = epoch
+        places = [history.tolist().index(item) for item in _items(windows.as_dataset()[0]["input_ids"])]
+        assert sorted(places) == list(range(30))
+        for first, second in ((a, b) for at, a in enumerate(places) for b in places[at + 1 :]):
+            assert second > first - 4
+        moved += places != list(range(30))
+    assert moved == 20
+
+
 def test_the_collator_labels_item_tokens_only() -> None:
     batch = Collator(0)([{"input_ids": [1, 7, 8]}, {"input_ids": [1, 9, 10, 11, 12]}])
     assert batch["input_ids"].tolist() == [[1, 7, 8, 0, 0], [1, 9, 10, 11, 12]]

@@ -15,6 +15,10 @@ class TrainConfig(Section):
 
     model: DecoderConfig = Field(default_factory=DecoderConfig, description="The decoder's shape.")
     history_length: PositiveInt = Field(50, description="Items in a training window and in a prompt.")
+    order_noise: NonNegativeFloat = Field(
+        0.0,
+        description="Items fewer places apart than this may swap in a training window; for logs of loose order.",
+    )
     epochs: PositiveInt = Field(100, description="Passes over the histories, at most.")
     batch_size: PositiveInt = Field(32, description="Histories in a batch, on each process.")
     gradient_accumulation: PositiveInt = Field(1, description="Batches that make one step.")

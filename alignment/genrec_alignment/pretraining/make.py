@@ -85,7 +85,7 @@ def _trainer(
         raise DataError(
             f"{dataset.path}: no user has two interactions to train on.", "Loosen data.filters or data.split."
         )
-    windows = Windows(histories, catalogue, config.history_length, seed)
+    windows = Windows(histories, catalogue, config.history_length, seed, config.order_noise)
     max_tokens = 1 + (config.history_length + 1) * catalogue.vocabulary.levels
     model = build_decoder(config.model, catalogue.vocabulary, max_tokens)
     generator = Generator(model, catalogue, config.history_length)

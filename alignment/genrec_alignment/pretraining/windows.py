@@ -30,27 +30,35 @@ class Windows:
         histories: each user's training items, oldest first.
         catalogue: gives the items' tokens.
         history_length: items in a window, at most.
-        seed: the seed of the windows' starts.
+        seed: the seed of the windows' starts and of the noise.
+        order_noise: every place is moved on by a random number below this before the items are put in
+            order again, so that items at least that far apart never change places.
     """
 
     def __init__(
-        self, histories: list[npt.NDArray[np.int32]], catalogue: Catalogue, history_length: int, seed: int
+        self,
+        histories: list[npt.NDArray[np.int32]],
+        catalogue: Catalogue,
+        history_length: int,
+        seed: int,
+        order_noise: float = 0.0,
     ) -> None:
         self.histories = [history for history in histories if len(history)]
         self.catalogue = catalogue
         self.history_length = history_length
         self.seed = seed
+        self.order_noise = order_noise
         self.epoch = 0
 
     def as_dataset(self) -> datasets.Dataset:
         """Return one row for each visit of an epoch: ``user``, ``visit`` and ``length`` (items in its window)."""
         import datasets
 
-        lengths = np.array([len(history) for history in self.histories])
+        lengths = np.array([len(history) for history in self.histories], dtype=np.int64)
         visits = -(-lengths // self.history_length)
         rows = {
             "user": np.repeat(np.arange(len(lengths)), visits),
-            "visit": np.concatenate([np.arange(count) for count in visits]) if len(visits) else np.zeros(0, int),
+            "visit": np.concatenate([np.zeros(0, np.int64), *(np.arange(count) for count in visits)]),
             "length": np.repeat(np.minimum(lengths, self.history_length), visits),
         }
         return datasets.Dataset.from_dict(rows).with_transform(self)
@@ -63,12 +71,11 @@ class Windows:
         return {"input_ids": tokens}
 
     def _window(self, user: int, visit: int) -> npt.NDArray[np.int32]:
-        history = self.histories[user]
-        spare = len(history) - self.history_length
-        if spare <= 0:
-            return history
-        start = np.random.default_rng([self.seed, self.epoch, user, visit]).integers(spare + 1)
-        return history[start : start + self.history_length]
+        history, rng = self.histories[user], np.random.default_rng([self.seed, self.epoch, user, visit])
+        start = rng.integers(max(0, len(history) - self.history_length) + 1)
+        window = history[start : start + self.history_length]
+        places = np.arange(len(window)) + rng.uniform(0, self.order_noise, len(window))
+        return window[np.argsort(places, kind="stable")]
 
 
 class BucketSampler(Sampler[int]):
