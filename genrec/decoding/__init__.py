@@ -3,7 +3,7 @@
 ``TreeBeamSearch`` and ``Recommender`` are imported on first use, since they need torch and transformers.
 """
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from genrec.decoding.ranking import Ranking
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Ranking", "Recommender", "TreeBeamSearch", "Trie"]
 
-
 _LAZY = {"Recommender": "genrec.decoding.recommender", "TreeBeamSearch": "genrec.decoding.tree_beam"}
 
 
 def __getattr__(name: str) -> object:
     if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
