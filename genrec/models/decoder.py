@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -39,7 +39,7 @@ def build_decoder(config: DecoderConfig, vocabulary: SIDVocabulary, max_tokens: 
     """
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-    special = {
+    special: dict[str, Any] = {
         "pad_token_id": vocabulary.pad_id,
         "bos_token_id": vocabulary.bos_id,
         "eos_token_id": vocabulary.eos_id,

@@ -79,7 +79,8 @@ class Generator:
                 "The two come from different runs: train the generator again.",
             )
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(where).eval(), catalogue, int(settings["history_length"]))
+        model.to(where)  # type: ignore[arg-type]  # transformers wraps torch's method without its types
+        return cls(model.eval(), catalogue, int(settings["history_length"]))
 
     @staticmethod
     def push_to_hub(folder: Path, repo_id: str, private: bool = True) -> str:

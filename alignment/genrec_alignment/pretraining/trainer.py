@@ -52,7 +52,7 @@ class PretrainingTrainer(Trainer):
         )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        rows = self.train_dataset if train_dataset is None else train_dataset
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
         lengths = np.asarray(rows.with_format("numpy")["length"])
         batch = self.args.train_batch_size * self.args.world_size
         return BucketSampler(lengths, batch, self.args.seed, self.windows)
@@ -60,10 +60,7 @@ class PretrainingTrainer(Trainer):
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Return Recall@10 and NDCG@10 of the validation examples, and how long that took."""
         started = time.monotonic()
-        was_training = self.model.training
-        self.model.eval()
         items = self._recommend()
-        self.model.train(was_training)
         metrics = accuracy(items, self.validation.targets, [10])
         report = {f"{metric_key_prefix}_{name}": float(value) for name, value in metrics.items()}
         report[f"{metric_key_prefix}_runtime"] = round(time.monotonic() - started, 3)
