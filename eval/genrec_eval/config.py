@@ -23,8 +23,8 @@ class SasrecConfig(Section):
     learning_rate: float = Field(3e-3, gt=0, description="Learning rate of AdamW.")
     weight_decay: float = Field(0.1, ge=0, description="Weight decay of AdamW.")
     batch_size: int = Field(64, ge=1, description="Training windows a step.")
-    epochs: int = Field(20, ge=1, description="Passes over the training part at most.")
-    patience: int = Field(5, ge=1, description="Epochs without a better validation NDCG@10 before it stops.")
+    epochs: int = Field(25, ge=1, description="Passes over the training part at most.")
+    patience: int = Field(8, ge=1, description="Epochs without a better validation NDCG@10 before it stops.")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> SasrecConfig:
