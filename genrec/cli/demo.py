@@ -56,12 +56,12 @@ def demo(
     if call is None:
         return
     summary = _run_stages(call)
-    report = _timed("5/5  Report", lambda: _report(call.run))
+    report, _ = _timed("5/5  Report", lambda: _report(call.run))
     (call.run / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(summary | {"report": str(report[0])}))
+        print(json.dumps(summary | {"report": str(report)}))
         return
-    _show(call.run, summary, Path(report[0]))
+    _show(call.run, summary, report)
 
 
 def _run_stages(call: Invocation) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def _run_stages(call: Invocation) -> dict[str, Any]:
     for number, (name, title, make) in enumerate(_stages(call), start=1):
         artifact = call.run / name / "manifest.json"
         before = artifact.stat().st_mtime_ns if artifact.exists() else None
-        _, spent = _timed(f"{number}/5  {title}", make)
+        manifest, spent = _timed(f"{number}/5  {title}", make)
+        console.print(f"{_found(name, manifest.details)}[dim]{spent:.1f} s[/]")
         if artifact.stat().st_mtime_ns != before or name not in seconds:
             seconds[name] = round(spent, 1)
     results = json.loads((call.run / "evaluation" / "results.json").read_text(encoding="utf-8"))
@@ -120,9 +121,22 @@ def _timed(title: str, work: Callable[[], Any]) -> tuple[Any, float]:
     console.rule(f"[bold]{title}", align="left")
     started = time.monotonic()
     result = work()
-    spent = time.monotonic() - started
-    console.print(f"[dim]{spent:.1f} s[/]")
-    return result, spent
+    return result, time.monotonic() - started
+
+
+def _found(name: str, details: dict[str, Any]) -> str:
+    """Return what a stage's manifest tells a newcomer, in half a line."""
+    if name == "dataset":
+        counts = details["counts"]
+        return f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions; "
+    if name == "semantic_ids":
+        sizes = " + ".join(str(level["codes"]) for level in details["levels"])
+        extra = f" + {details['appended_codes']} to tell equals apart" if details["appended_level"] else ""
+        return f"{sizes}{extra} codes, one ID for each of {details['items']:,} items; "
+    if name == "generator":
+        best = details["best_validation_ndcg@10"]
+        return f"{details['parameters']:,} parameters, best validation NDCG@10 {best:.4f}; "
+    return ""
 
 
 def _earlier_seconds(run: Path) -> dict[str, float]:
