@@ -27,10 +27,14 @@ _VERB_OF = {"dataset": "data", "semantic_ids": "tokenize", "generator": "train",
 
 @dataclass
 class Draft:
-    """An artefact in the making: write files under ``path``, put figures worth keeping into ``details``."""
+    """An artefact in the making: write files under ``path``, put figures worth keeping into ``details``.
+
+    ``earlier_seconds`` is the time spent on it before the draft was opened.
+    """
 
     path: Path
     details: dict[str, Any] = field(default_factory=dict)
+    earlier_seconds: float = 0.0
 
 
 @contextmanager
@@ -66,7 +70,7 @@ def new_artifact(
         try:
             yield draft
             manifest.details = plain(draft.details)
-            manifest.seconds = round(time.monotonic() - started, 3)
+            manifest.seconds = round(draft.earlier_seconds + time.monotonic() - started, 3)
             manifest.files = digest_files(draft.path)
             manifest.digest = _digest_of(kind, manifest.files)
             manifest.write(draft.path)

@@ -14,7 +14,7 @@ import torch
 
 from genrec.cli.app import main
 from genrec.decoding import Recommender
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, DataError, MissingPackageError
 from genrec.models import DecoderConfig, Generator, build_decoder
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.config import TrainConfig
@@ -142,6 +142,22 @@ def test_two_processes_under_accelerate_train_and_agree_on_the_validation(plante
     recommender = Recommender.from_pretrained(planted_run / "generator")
     items = recommender.recommend(examples.histories, 10, beams=20, exclude=examples.histories).items
     assert accuracy(items, examples.targets, [10])["ndcg@10"] == pytest.approx(best, abs=1e-6)
+
+
+def test_trackers_get_the_losses_or_are_named_before_any_work(
+    planted_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "set so that the end of the test unsets what training sets")
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR")
+    quick = QUICK | {"epochs": 1, "validate_every": 1}
+    make_generator(TrainConfig(**quick, report_to=["tensorboard"]), planted_run, seed=0)
+    assert list((planted_run / "tensorboard").glob("events.out.tfevents.*"))
+
+    monkeypatch.setattr(
+        "genrec_alignment.pretraining.make.get_available_reporting_integrations", lambda: ["mlflow"]
+    )
+    with pytest.raises(MissingPackageError, match="pip install wandb"):
+        make_generator(TrainConfig(**quick, report_to=["wandb", "mlflow"]), planted_run, seed=0)
 
 
 def test_dropout_is_active_in_training_only_and_leaves_the_checkpoint_stock(planted_catalogue: Catalogue) -> None:

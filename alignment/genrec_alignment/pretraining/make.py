@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,13 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from genrec.console import remark
 from genrec.data import Dataset, Examples
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, DataError, MissingPackageError
 from genrec.models import Generator, build_decoder
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
@@ -46,19 +50,22 @@ def make_generator(
         force: train again even if the generator is current.
 
     Raises:
+        MissingPackageError: if a tracker is not installed.
         ArtifactError: if the dataset or the semantic IDs are missing or do not belong together.
         DataError: if there is nothing to learn from.
     """
     dataset, catalogue, inputs = _open_inputs(run)
+    _prepare_trackers(config.report_to, run)
     target, settings = run / "generator", config.model_dump(mode="json") | {"seed": seed}
     if not force and is_current(target, "generator", settings, inputs):
         remark(f"{target} is up to date.")
         return open_artifact(target, "generator")
     trainer = _trainer(config, dataset, catalogue, seed, run / "generator.partial")
     checkpoint = _checkpoint(run / "generator.partial", settings | inputs, resume, trainer)
+    started = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
-        _write(trainer, target, settings, inputs, seed)
+        _write(trainer, target, settings, inputs, seed, time.monotonic() - started)
         shutil.rmtree(run / "generator.partial", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return open_artifact(target, "generator")
@@ -74,6 +81,18 @@ def _open_inputs(run: Path) -> tuple[Dataset, Catalogue, dict[str, str]]:
             f"Make it again: genrec tokenize --run {run}",
         )
     return dataset, catalogue, {"dataset": dataset.manifest.digest, "semantic_ids": ids.digest}
+
+
+def _prepare_trackers(names: Sequence[str], run: Path) -> None:
+    """Refuse trackers that are not installed, before any work; keep TensorBoard's files beside the generator."""
+    missing = sorted(set(names) - set(get_available_reporting_integrations()))
+    if missing:
+        raise MissingPackageError(
+            missing[0], f"train.report_to: {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
+    if "tensorboard" in names:
+        # The Trainer has no argument for it, and its default is the folder of checkpoints, which goes.
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run / "tensorboard"))
 
 
 def _trainer(
@@ -181,11 +200,17 @@ def _checkpoint(partial: Path, work: dict[str, Any], resume: bool, trainer: Pret
 
 
 def _write(
-    trainer: PretrainingTrainer, target: Path, settings: dict[str, Any], inputs: dict[str, str], seed: int
+    trainer: PretrainingTrainer,
+    target: Path,
+    settings: dict[str, Any],
+    inputs: dict[str, str],
+    seed: int,
+    seconds: float,
 ) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     generator = Generator(model, trainer.generator.catalogue, trainer.generator.history_length)
     with new_artifact(target, "generator", settings, inputs, seed) as draft:
+        draft.earlier_seconds = seconds
         generator.save_pretrained(draft.path)
         draft.details = {
             "parameters": sum(weight.numel() for weight in model.parameters()),
