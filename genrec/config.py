@@ -109,10 +109,13 @@ def explain(error: ValidationError, kind: type[BaseModel], prefix: str) -> list[
     """Return one readable line for each mistake that pydantic found."""
     lines = []
     for item in error.errors():
-        path = ".".join(str(part) for part in (prefix, *item["loc"]))
+        location, known = _resolve(kind, item["loc"])
+        path = ".".join(str(part) for part in (prefix, *location))
         if item["type"] == "extra_forbidden":
-            known = _fields_at(kind, item["loc"][:-1])
-            lines.append(f"unknown key {path!r}.{suggest(str(item['loc'][-1]), known)}")
+            lines.append(f"unknown key {path!r}.{suggest(str(location[-1]), known)}")
+        elif item["type"] == "union_tag_invalid":
+            tags = [tag.strip("' ") for tag in item["ctx"]["expected_tags"].split(",")]
+            lines.append(f"{path}.kind: unknown kind {item['ctx']['tag']!r}.{suggest(item['ctx']['tag'], tags)}")
         else:
             whole = item["type"] == "missing" or isinstance(item["input"], dict | BaseModel)
             given = "" if whole else f" (given: {item['input']!r})"
@@ -120,17 +123,27 @@ def explain(error: ValidationError, kind: type[BaseModel], prefix: str) -> list[
     return lines
 
 
-def _fields_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the settings class that ``location`` leads to, through optional and repeated fields."""
+def _resolve(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[int | str], list[str]]:
+    """Return a mistake's location without the kinds that pydantic puts in, and the keys allowed beside it.
+
+    Where a field holds one of several settings classes, pydantic names the ``kind`` that was chosen after the
+    field: ``quantizer.rqvae.epochs`` is the person's ``quantizer.epochs``.
+    """
+    path: list[int | str] = []
+    models = [kind]
+    known: list[str] = []
     for part in location:
+        chosen = [model for model in models if (tag := model.model_fields.get("kind")) and tag.default == part]
+        if chosen and len(models) > 1:
+            models = chosen
+            continue
+        path.append(part)
         if isinstance(part, int):
             continue
-        field = kind.model_fields.get(part)
+        known = list(models[0].model_fields) if len(models) == 1 else []
+        field = models[0].model_fields.get(part) if len(models) == 1 else None
         models = [inner for inner in _types_in(field.annotation if field else None) if issubclass(inner, BaseModel)]
-        if len(models) != 1:
-            return []
-        kind = models[0]
-    return list(kind.model_fields)
+    return path, known
 
 
 def _types_in(annotation: Any) -> list[type]:

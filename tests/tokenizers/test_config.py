@@ -9,14 +9,14 @@ import pytest
 
 from genrec.config import load_settings
 from genrec.errors import ConfigError
-from genrec_tokenizers.config import QuantizerConfig, TokenizeConfig
+from genrec_tokenizers.config import ResidualKMeansConfig, TokenizeConfig
 
 KINDS = {"tokenize": TokenizeConfig}
 
 
 def test_one_codebook_size_stands_for_every_level() -> None:
-    assert QuantizerConfig(levels=2, codebook_size=48).codebook_sizes == (48, 48)
-    assert QuantizerConfig(levels=2, codebook_size=(48, 16)).codebook_sizes == (48, 16)
+    assert ResidualKMeansConfig(levels=2, codebook_size=48).codebook_sizes == (48, 48)
+    assert ResidualKMeansConfig(levels=2, codebook_size=(48, 16)).codebook_sizes == (48, 16)
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,11 @@ def test_one_codebook_size_stands_for_every_level() -> None:
         ("tokenize.quantizer.codebook_size=[8, 8]", "holds 2 numbers for 3 levels"),
         ("tokenize.quantizer.codebook_size=1", "greater than or equal to 2"),
         ("tokenize.quantizer.levels=0", "greater than or equal to 1"),
+        ("tokenize.quantizer.kind=rqvea", "tokenize.quantizer.kind: unknown kind 'rqvea'. Did you mean 'rqvae'?"),
+        ("tokenize.quantizer.levls=2", "unknown key 'tokenize.quantizer.levls'. Did you mean 'levels'"),
         ("tokenize.encoders.text.weigth=2", "Did you mean 'weight'"),
         ("tokenize.encoders.behavior.weight=-1", "greater than or equal to 0"),
-        ("tokenize.encoders.normalize=none", "'center' or 'whiten'"),
+        ("tokenize.fusion.normalize=none", "'center' or 'whiten'"),
     ],
 )
 def test_mistakes_are_explained(override: str, message: str) -> None:

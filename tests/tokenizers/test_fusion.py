@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genrec.errors import DataError
 from genrec_tokenizers.encoders import ItemVectors
-from genrec_tokenizers.fusion import fuse, normalized
+from genrec_tokenizers.fusion import Concatenation, load_fusion
 
 
 def source(rng: np.random.Generator, items: int = 30, dim: int = 5, unknown: int = 0) -> ItemVectors:
@@ -15,6 +20,14 @@ def source(rng: np.random.Generator, items: int = 30, dim: int = 5, unknown: int
     known = np.arange(items) >= unknown
     vectors[~known] = 0
     return ItemVectors(vectors, known)
+
+
+def fuse(sources: list[tuple[ItemVectors, float]], normalize: Literal["center", "whiten"] = "center") -> np.ndarray:
+    return Concatenation([weight for _, weight in sources], normalize).fit_transform([one for one, _ in sources])
+
+
+def normalized(given_source: ItemVectors, whiten: bool = False) -> np.ndarray:
+    return fuse([(given_source, 1.0)], "whiten" if whiten else "center")
 
 
 @given(st.integers(0, 1000), st.floats(0.01, 100), st.booleans())
@@ -66,3 +79,17 @@ def test_a_source_that_knows_nothing_or_one_thing_is_silent() -> None:
     same = ItemVectors(np.full((3, 2), 5, dtype=np.float32), np.ones(3, dtype=bool))
     assert not fuse([(nothing, 1.0), (same, 1.0)]).any()
     assert not fuse([(same, 1.0)], "whiten").any()
+
+
+@pytest.mark.parametrize("normalize", ["center", "whiten"])
+def test_later_items_are_seen_through_the_frozen_statistics(
+    normalize: Literal["center", "whiten"], rng: np.random.Generator, tmp_path: Path
+) -> None:
+    sources = [source(rng, unknown=3), source(rng, dim=3)]
+    fusion = Concatenation([2.0, 1.0], normalize)
+    fused = fusion.fit_transform(sources)
+    fusion.save_pretrained(tmp_path)
+    later = [ItemVectors(one.vectors[10:14], one.known[10:14]) for one in sources]
+    assert np.allclose(load_fusion(tmp_path).transform(later), fused[10:14], atol=1e-6)
+    with pytest.raises(DataError, match=r"made from \[5, 3\]"):
+        fusion.transform(later[::-1])

@@ -38,7 +38,8 @@ def test_entropy_lies_between_nothing_and_the_uniform(codes: list[int]) -> None:
 
 def line_quantizer() -> ResidualKMeans:
     quantizer = ResidualKMeans((2, 2))
-    quantizer.codebooks = [np.array([[-4.0], [4.0]], np.float32), np.array([[-1.0], [1.0]], np.float32)]
+    codebooks = {"level_1": np.array([[-4.0], [4.0]], np.float32), "level_2": np.array([[-1.0], [1.0]], np.float32)}
+    quantizer.restore(codebooks, dim=1)
     return quantizer
 
 

@@ -18,9 +18,9 @@ from genrec.semantic_ids import Catalogue
 from genrec_tokenizers.collisions import append_level
 from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, TextEncoder
-from genrec_tokenizers.fusion import fuse
+from genrec_tokenizers.fusion import make_fusion
 from genrec_tokenizers.quality import quality
-from genrec_tokenizers.quantizers import ResidualKMeans
+from genrec_tokenizers.quantizers import make_quantizer
 
 KIND = "semantic_ids"
 EMBEDDINGS_FILE, QUALITY_FILE = "embeddings.safetensors", "quality.json"
@@ -31,7 +31,7 @@ def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bo
     """Give every item of ``run/dataset`` a unique semantic ID, in ``run/semantic_ids``.
 
     The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
-    (:class:`ResidualKMeans`), the fused vectors (``embeddings.safetensors``, float32 [items, dim]) and
+    (:class:`genrec_tokenizers.quantizers.Quantizer`), the fused vectors (``embeddings.safetensors``, float32 [items, dim]) and
     ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are also the manifest's details.
 
     Args:
@@ -82,19 +82,21 @@ def _write(
 ) -> dict[str, object]:
     """Make the files of the artefact in ``folder`` and return its figures."""
     _refuse_repeated(dataset.item_ids)
-    sources = [(encoder.encode(dataset), weight) for encoder, weight in encoders]
-    for (encoder, _), (source, _) in zip(encoders, sources, strict=True):
+    sources = [encoder.encode(dataset) for encoder, _ in encoders]
+    for (encoder, _), source in zip(encoders, sources, strict=True):
         _refuse_broken(encoder.name, source, dataset.item_ids)
-    embeddings = fuse(sources, config.encoders.normalize)
+    fusion = make_fusion(config.fusion, [weight for _, weight in encoders], seed)
+    embeddings = fusion.fit_transform(sources, dataset)
     options = config.quantizer
-    quantizer = ResidualKMeans(options.codebook_sizes, options.iterations, options.restarts, seed)
-    codes = quantizer.fit(embeddings).encode(embeddings)
+    quantizer = make_quantizer(options, seed)
+    codes = quantizer.fit_encode(embeddings)
     unique = append_level(codes, train_popularity(dataset), config.collisions.max_group, dataset.titles)
     figures = quality(quantizer, embeddings, codes, unique)
-    unknown = [int((~source.known).sum()) for source, _ in sources]
+    unknown = [int((~source.known).sum()) for source in sources]
     figures["unknown"] = {encoder.name: count for (encoder, _), count in zip(encoders, unknown, strict=True)}
     sizes = options.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
     Catalogue(dataset.item_ids, unique, sizes, dataset.titles).save(folder)
+    fusion.save_pretrained(folder)
     quantizer.save_pretrained(folder)
     save_file({"embeddings": embeddings}, folder / EMBEDDINGS_FILE)
     (folder / QUALITY_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

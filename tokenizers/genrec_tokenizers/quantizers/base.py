@@ -2,49 +2,172 @@
 
 from __future__ import annotations
 
+import json
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
-from genrec.errors import DataError
+from genrec.errors import ArtifactError, DataError
 
+TENSORS_FILE, CONFIG_FILE = "codebooks.safetensors", "quantizer.json"
 _SHOWN = 5
+_CHUNK = 65_536
 
 
-class Quantizer(Protocol):
-    """Turns vectors into codes and back."""
+class Quantizer(ABC):
+    """Turns vectors into codes and back.
+
+    A subclass names its ``kind`` (as in ``tokenize.quantizer.kind``), takes its settings as keyword arguments
+    of the constructor, and defines :meth:`fit_encode`, :meth:`encode`, :meth:`decode`, :meth:`costs`,
+    :meth:`settings`, :meth:`tensors` and ``_restore``. The same vectors, settings and seed give the same codes
+    on the same machine and number of threads.
+
+    Args:
+        codebook_sizes: the number of codes of each level.
+        seed: of every random choice.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, codebook_sizes: tuple[int, ...], seed: int = 0) -> None:
+        self.codebook_sizes = tuple(codebook_sizes)
+        self.seed = seed
+        self._dim: int | None = None
 
     @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """The number of codes of each level."""
-        ...
+    def levels(self) -> int:
+        """The number of codes of an item."""
+        return len(self.codebook_sizes)
 
-    def fit(self, embeddings: npt.NDArray[np.float32]) -> Self:
-        """Learn the codebooks from float32 [items, dim]."""
-        ...
+    @property
+    def dim(self) -> int:
+        """The dimensions of the vectors it was fitted on."""
+        if self._dim is None:
+            raise RuntimeError("the quantizer is not fitted: call fit() or from_pretrained() first")
+        return self._dim
 
+    def fit(
+        self, embeddings: npt.NDArray[np.float32], collaborative: npt.NDArray[np.float32] | None = None
+    ) -> Self:
+        """Learn the codebooks; see :meth:`fit_encode`."""
+        self.fit_encode(embeddings, collaborative)
+        return self
+
+    @abstractmethod
+    def fit_encode(
+        self, embeddings: npt.NDArray[np.float32], collaborative: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.int32]:
+        """Learn the codebooks and return the codes that these items keep, int32 [items, levels].
+
+        For most kinds these are the codes of :meth:`encode`; a balanced one gives its items the codes of the
+        balanced assignment, and the nearest codes to items that come later.
+
+        Args:
+            embeddings: float32 [items, dim], in memory or a memory map, which is read in chunks.
+            collaborative: float32 [items, any], what users do with the items; used by those kinds that have a
+                term for it.
+
+        Raises:
+            DataError: if the vectors are broken, all the same, or fewer than the codes of a level.
+        """
+
+    @abstractmethod
     def encode(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-        """Return int32 [items, levels] of float32 [items, dim]."""
-        ...
+        """Return the codes, int32 [items, levels], of float32 [items, dim], with frozen codebooks.
 
+        Raises:
+            DataError: if the vectors are broken or of another dimension than the codebooks.
+        """
+
+    @abstractmethod
     def decode(self, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """Return float32 [items, dim] of codes [items, levels or fewer]."""
-        ...
+        """Return the vectors that codes stand for, float32 [items, dim].
+
+        Args:
+            codes: [items, levels or fewer]; fewer columns give the coarser vectors of the first levels.
+
+        Raises:
+            DataError: if there are more columns than levels, or a code lies outside its codebook.
+        """
+
+    @abstractmethod
+    def costs(
+        self, embeddings: npt.NDArray[np.float32], prefix: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        """Return what each code of the level after a prefix would cost each item.
+
+        The cost is the squared distance, in the space where the kind chooses its codes, between what the prefix
+        leaves over of the item and the code.
+
+        Args:
+            embeddings: float32 [items, dim].
+            prefix: [items, fewer than levels]; no columns ask for the first level.
+
+        Returns:
+            float32 [items, codes of that level].
+        """
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the keyword arguments that make an equal, unfitted quantizer, as JSON values."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what was learnt."""
+
+    @abstractmethod
+    def _restore(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
+        """Take back what :meth:`tensors` returned, with ``dim`` set; KeyError or ValueError if it does not fit."""
+
+    def restore(self, tensors: dict[str, npt.NDArray[Any]], dim: int) -> Self:
+        """Take back what :meth:`tensors` returned, for vectors of ``dim`` dimensions.
+
+        Raises:
+            KeyError: if a tensor is missing.
+            ValueError: if one has another shape than the settings ask for.
+        """
+        self._dim = dim
+        self._restore(tensors)
+        return self
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write everything that :meth:`from_pretrained` needs into ``folder``."""
-        ...
+        """Write ``codebooks.safetensors`` and ``quantizer.json`` into ``folder``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors().items()}
+        save_file(tensors, folder / TENSORS_FILE)
+        config = {"kind": self.kind, "dim": self.dim, **self.settings()}
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read a quantizer from ``folder``."""
-        ...
+        """Read a quantizer of this kind written by :meth:`save_pretrained`.
+
+        :func:`genrec_tokenizers.quantizers.load_quantizer` reads one of any kind.
+
+        Raises:
+            ArtifactError: if a file is missing, broken, does not fit the other, or is of another kind.
+        """
+        try:
+            config = json.loads((Path(folder) / CONFIG_FILE).read_text(encoding="utf-8"))
+            kind, dim = config.pop("kind"), config.pop("dim")
+            if kind != cls.kind:
+                raise ValueError(f"it is a {kind}")
+            config["codebook_sizes"] = tuple(config["codebook_sizes"])
+            quantizer = cls(**config)
+            quantizer.restore(load_file(Path(folder) / TENSORS_FILE), dim)
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ArtifactError(f"{folder} holds no readable {cls.kind} quantizer: {error}") from error
+        return quantizer
 
 
 def check_vectors(embeddings: npt.NDArray[np.floating], dim: int | None = None) -> npt.NDArray[np.float32]:
-    """Return embeddings [items, dim] as contiguous float32.
+    """Return embeddings [items, dim] as contiguous float32; a float32 memory map stays one.
 
     Raises:
         DataError: if they are not a matrix, have another dimension than ``dim``, or hold NaN or infinity.
@@ -56,7 +179,9 @@ def check_vectors(embeddings: npt.NDArray[np.floating], dim: int | None = None) 
             f"The embeddings have {embeddings.shape[1]} dimensions, but the codebooks have {dim}.",
             "Encode items with the same encoders and weights as those the codebooks were made from.",
         )
-    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    starts = range(0, len(embeddings), _CHUNK)
+    finite = [np.isfinite(embeddings[start : start + _CHUNK]).all(axis=1) for start in starts]
+    broken = np.flatnonzero(~np.concatenate(finite)) if finite else np.zeros(0, np.int64)
     if len(broken):
         rows = ", ".join(map(str, broken[:_SHOWN])) + (", …" if len(broken) > _SHOWN else "")
         raise DataError(
@@ -77,8 +202,23 @@ def check_trainable(embeddings: npt.NDArray[np.float32], codes: int) -> None:
             f"{len(embeddings):,} items cannot fill a codebook of {codes:,} codes.",
             f"Set tokenize.quantizer.codebook_size to at most {len(embeddings):,}; a tenth of it is a start.",
         )
-    if (embeddings == embeddings[0]).all():
+    if all(
+        (embeddings[start : start + _CHUNK] == embeddings[0]).all() for start in range(0, len(embeddings), _CHUNK)
+    ):
         raise DataError(
             f"All {len(embeddings):,} embeddings are the same vector, so nothing tells the items apart.",
             "Look at the text fields of the items, or give behaviour more weight.",
         )
+
+
+def check_codes(codes: npt.NDArray[np.integer], codebook_sizes: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return codes [items, levels or fewer] as int64.
+
+    Raises:
+        DataError: if there are more columns than levels, or a code lies outside its codebook.
+    """
+    if codes.ndim != 2 or codes.shape[1] > len(codebook_sizes):
+        raise DataError(f"Codes must be [items, at most {len(codebook_sizes)}], but are {codes.shape}.")
+    if ((codes < 0) | (codes >= np.asarray(codebook_sizes[: codes.shape[1]]))).any():
+        raise DataError(f"A code lies outside its codebook; the codebooks have {codebook_sizes} codes.")
+    return codes.astype(np.int64)

@@ -1,0 +1,32 @@
+"""Settings of ``genrec tokenize``. Light: nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from genrec.config import Section
+from genrec_tokenizers.config.collisions import CollisionsConfig
+from genrec_tokenizers.config.encoders import BehaviorConfig, EncodersConfig, TextConfig
+from genrec_tokenizers.config.fusion import ConcatenationConfig, FusionConfig
+from genrec_tokenizers.config.quantizers import QuantizerConfig, ResidualKMeansConfig
+
+__all__ = [
+    "BehaviorConfig",
+    "CollisionsConfig",
+    "ConcatenationConfig",
+    "EncodersConfig",
+    "FusionConfig",
+    "QuantizerConfig",
+    "ResidualKMeansConfig",
+    "TextConfig",
+    "TokenizeConfig",
+]
+
+
+class TokenizeConfig(Section):
+    """Settings of ``genrec tokenize``: encode what is known of items, quantize it, and make the IDs unique."""
+
+    encoders: EncodersConfig = Field(EncodersConfig(), description="Where item vectors come from.")
+    fusion: FusionConfig = Field(ConcatenationConfig(), description="How the sources' vectors become one.")
+    quantizer: QuantizerConfig = Field(ResidualKMeansConfig(), description="How vectors become codes.")
+    collisions: CollisionsConfig = Field(CollisionsConfig(), description="How equal codes are told apart.")
