@@ -14,16 +14,17 @@ from genrec.console import remark
 from genrec.data.dataset import SPLITS, Dataset
 from genrec.errors import DataError
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
-from genrec.semantic_ids import Catalogue
+from genrec.semantic_ids import Catalogue, SIDVocabulary
 from genrec_tokenizers.collisions import append_level
 from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, TextEncoder
+from genrec_tokenizers.encoders.text import item_texts
 from genrec_tokenizers.fusion import make_fusion
-from genrec_tokenizers.quality import quality
+from genrec_tokenizers.quality import code_names, quality
 from genrec_tokenizers.quantizers import make_quantizer
 
 KIND = "semantic_ids"
-EMBEDDINGS_FILE, QUALITY_FILE = "embeddings.safetensors", "quality.json"
+EMBEDDINGS_FILE, QUALITY_FILE, NAMES_FILE = "embeddings.safetensors", "quality.json", "code_names.json"
 _SHOWN = 5
 
 
@@ -31,8 +32,10 @@ def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bo
     """Give every item of ``run/dataset`` a unique semantic ID, in ``run/semantic_ids``.
 
     The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
-    (:class:`genrec_tokenizers.quantizers.Quantizer`), the fused vectors (``embeddings.safetensors``, float32 [items, dim]) and
-    ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are also the manifest's details.
+    (:class:`genrec_tokenizers.quantizers.Quantizer`), the fusion (:class:`genrec_tokenizers.fusion.Fusion`), the
+    fused vectors (``embeddings.safetensors``, float32 [items, dim]), the telling words of each code of the first
+    level (``code_names.json``) and ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are
+    also the manifest's details.
 
     Args:
         config: the ``tokenize`` section.
@@ -82,25 +85,43 @@ def _write(
 ) -> dict[str, object]:
     """Make the files of the artefact in ``folder`` and return its figures."""
     _refuse_repeated(dataset.item_ids)
-    sources = [encoder.encode(dataset) for encoder, _ in encoders]
-    for (encoder, _), source in zip(encoders, sources, strict=True):
-        _refuse_broken(encoder.name, source, dataset.item_ids)
+    sources = {encoder.name: encoder.encode(dataset) for encoder, _ in encoders}
+    for name, source in sources.items():
+        _refuse_broken(name, source, dataset.item_ids)
+    behavior = sources.get(BehaviorEncoder.name) or _behavior(dataset, seed)
     fusion = make_fusion(config.fusion, [weight for _, weight in encoders], seed)
-    embeddings = fusion.fit_transform(sources, dataset)
-    options = config.quantizer
-    quantizer = make_quantizer(options, seed)
-    codes = quantizer.fit_encode(embeddings)
+    embeddings = fusion.fit_transform(list(sources.values()), dataset)
+    quantizer = make_quantizer(config.quantizer, seed)
+    codes = quantizer.fit_encode(embeddings, None if behavior is None else behavior.vectors)
     unique = append_level(codes, train_popularity(dataset), config.collisions.max_group, dataset.titles)
-    figures = quality(quantizer, embeddings, codes, unique)
-    unknown = [int((~source.known).sum()) for source in sources]
-    figures["unknown"] = {encoder.name: count for (encoder, _), count in zip(encoders, unknown, strict=True)}
-    sizes = options.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
+    figures = quality(quantizer, embeddings, codes, unique, dataset.items, behavior, seed)
+    figures["unknown"] = {name: int((~source.known).sum()) for name, source in sources.items()}
+    sizes = quantizer.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
     Catalogue(dataset.item_ids, unique, sizes, dataset.titles).save(folder)
     fusion.save_pretrained(folder)
     quantizer.save_pretrained(folder)
     save_file({"embeddings": embeddings}, folder / EMBEDDINGS_FILE)
-    (folder / QUALITY_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    _write_json(folder / QUALITY_FILE, figures)
+    _write_json(folder / NAMES_FILE, _names(unique, item_texts(dataset.items), seed))
     return figures
+
+
+def _behavior(dataset: Dataset, seed: int) -> ItemVectors | None:
+    """Return what behaviour says of the items, for figures and for quantizers that want it; None if nothing."""
+    try:
+        return BehaviorEncoder(seed=seed).encode(dataset)
+    except DataError:
+        return None
+
+
+def _names(codes: npt.NDArray[np.int32], texts: list[str], seed: int) -> dict[str, list[str]]:
+    """Return the telling words of each code of the first level, by its token."""
+    token = SIDVocabulary((int(codes[:, 0].max(initial=0)) + 1,)).token
+    return {token(0, code): words for (code,), words in code_names(codes[:, :1], texts, seed=seed).items()}
+
+
+def _write_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _refuse_repeated(item_ids: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from genrec.errors import ArtifactError, UnknownNameError
@@ -29,7 +29,8 @@ def make_fusion(config: FusionConfig, weights: Sequence[float], seed: int) -> Fu
     settings = config.model_dump(exclude={"kind"})
     if config.kind != Concatenation.kind:
         settings["seed"] = seed
-    return class_of(config.kind)(weights=weights, **settings)
+    chosen: Callable[..., Fusion] = class_of(config.kind)
+    return chosen(weights=weights, **settings)
 
 
 def load_fusion(folder: Path) -> Fusion:
