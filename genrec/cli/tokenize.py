@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,11 @@ from genrec.cli.common import (
     show,
 )
 
+ReportOption = Annotated[
+    bool,
+    typer.Option("--report", help="Also write report.html: figures, a map of the items, what codes stand for."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to ``app``."""
@@ -33,13 +38,14 @@ def tokenize(
     resume: ResumeOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
+    report: ReportOption = False,
 ) -> None:
-    """Give every item a semantic ID, from its text and from what users do with it.
+    """Give every item a semantic ID, from its text, its image and what users do with it.
 
     Text vectors are cached by content as they are made, so an interrupted run always goes on from there, with
     or without `--resume`.
 
-    Example: `genrec tokenize --run runs/demo tokenize.quantizer.levels=2`
+    Example: `genrec tokenize --run runs/demo --report tokenize.quantizer.levels=2`
     """
     call = invoke(config, run, overrides, dry_run=dry_run, resume=resume, force=force, as_json=as_json)
     if call is None:
@@ -50,11 +56,19 @@ def tokenize(
     section = call.settings.section("tokenize", TokenizeConfig)
     manifest = make_semantic_ids(section, call.run, call.settings.seed, force=call.force)
     folder = call.run / "semantic_ids"
+    page = _write_report(call.run) if report else {}
     if as_json:
-        show({"path": str(folder), "seconds": manifest.seconds, "quality": manifest.details}, as_json=True)
+        figures = {"path": str(folder), "seconds": manifest.seconds, "quality": manifest.details}
+        show({**figures, **page}, as_json=True)
         return
     _print_levels(manifest.details["levels"])
-    show(_summary(folder, manifest.details), as_json=False)
+    show({**_summary(folder, manifest.details), **page}, as_json=False)
+
+
+def _write_report(run: Path) -> dict[str, str]:
+    from genrec_eval.report import write_report
+
+    return {"report": str(write_report(run))}
 
 
 def _print_levels(levels: list[dict[str, Any]]) -> None:
@@ -63,7 +77,7 @@ def _print_levels(levels: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
-    for name in ("level", "codes", "used", "entropy (bits)", "perplexity", "prefixes", "error left"):
+    for name in ("level", "codes", "used", "bits", "perplexity", "prefixes", "error left", "neighbours"):
         table.add_column(name, justify="right")
     for figures in levels:
         table.add_row(
@@ -74,6 +88,7 @@ def _print_levels(levels: list[dict[str, Any]]) -> None:
             f"{figures['perplexity']:.1f}",
             f"{figures['prefixes']:,}",
             f"{figures['reconstruction_error']:.1%}",
+            f"{figures['neighbors']['hit_rate']:.1%}",
         )
     Console().print(table)
 

@@ -45,7 +45,7 @@ def genrec(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
 def test_results_go_to_stdout_and_a_second_run_does_nothing(run: Path, tmp_path: Path) -> None:
     done = genrec("--run", str(run), *BEHAVIOR_ONLY, cache=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "entropy (bits)" in done.stdout
+    assert "perplexity" in done.stdout
     assert "12" in next(line for line in done.stdout.splitlines() if line.startswith("items"))
     again = genrec("--run", str(run), *BEHAVIOR_ONLY, "--resume", cache=tmp_path)
     assert again.returncode == 0

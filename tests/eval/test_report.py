@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from genrec.errors import ArtifactError
 from genrec.runs import new_artifact
@@ -16,6 +17,7 @@ from genrec.semantic_ids import Catalogue
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.make import make_evaluation
 from genrec_eval.report import write_report
+from genrec_eval.report.sid_map import flat
 from tests.eval.conftest import MakeDataset, write_dataset
 
 NASTY = "<script>alert('$x_1$')</script> & Söhne"
@@ -27,7 +29,11 @@ LOG = [
     {"train_runtime": 3.0},
 ]
 QUALITY = {
-    "levels": [{"level": 1, "utilisation": 0.8, "entropy": 2.1}, {"level": 2, "reconstruction_error": 0.3}],
+    "levels": [
+        {"level": 1, "utilisation": 0.8, "entropy": 2.1, "neighbors": {"hit_rate": 0.6, "by_chance": 0.0125}},
+        {"level": 2, "reconstruction_error": 0.3},
+    ],
+    "purity": {NASTY: [{"purity": 0.7, "by_chance": 0.2}, {"purity": 0.9, "by_chance": 0.4}]},
     "collisions": {"before": 4, "after": 0},
 }
 
@@ -41,6 +47,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with new_artifact(run / "semantic_ids", "semantic_ids", {}) as draft:
         Catalogue(dataset.item_ids, codes, (5, 3), dataset.titles).save(draft.path)
         (draft.path / "quality.json").write_text(json.dumps(QUALITY))
+        (draft.path / "code_names.json").write_text(json.dumps({"<a_1>": [NASTY, "fish"]}))
+        save_file(
+            {"embeddings": rng.normal(size=(items, 6)).astype(np.float32)}, draft.path / "embeddings.safetensors"
+        )
     make_evaluation(EvaluateConfig(baselines=("popularity", "transitions"), examples=3), run, seed=0)
     with new_artifact(run / "generator", "generator", {"note": NASTY}, seed=0) as draft:
         (draft.path / "training_log.json").write_text(json.dumps({"log": LOG}))
@@ -59,12 +69,34 @@ def test_every_part_is_there(page: str) -> None:
     labels = re.findall(r'aria-label="([^"]*)"', page)
     assert [label.partition(":")[0].partition(" with")[0] for label in labels] == [
         "NDCG@10", "Recall@10", "Recall at every cut-off", "Coverage of the catalogue at 10",
-        "Level 1 (a)", "Level 2 (b)",
+        "12 items, coloured by their first code", "Level 1 (a)", "Level 2 (b)",
         "Training loss", "Accuracy on the validation part", "Speed of training",
         "Popularity of items", "Length of histories", "Interactions over time", "Size of the splits",
     ]  # fmt: skip
     assert "4 before collisions were resolved, 0 after" in page
     assert page.count("<article>") == 3
+
+
+def test_codes_are_shown_with_their_words_and_what_neighbours_share(page: str) -> None:
+    assert "<code>&lt;a_1&gt;</code>" in page
+    assert ", fish</td>" in page
+    assert '60.0% <span class="quiet">(1.2%)</span>' in page
+    assert '70.0% <span class="quiet">(20.0%)</span>' in page
+
+
+def test_the_map_puts_near_vectors_near(rng: np.random.Generator) -> None:
+    cluster = np.repeat(np.arange(4), 20)
+    vectors = (rng.normal(0, 50, (4, 9))[cluster] + rng.normal(size=(80, 9))).astype(np.float32)
+    places = flat(vectors)
+    assert np.array_equal(places, flat(vectors))
+    nearest = np.square(places[:, None] - places[None]).sum(axis=2)
+    np.fill_diagonal(nearest, np.inf)
+    assert (cluster[nearest.argmin(axis=1)] == cluster).all()
+
+
+@pytest.mark.parametrize("items", [1, 3, 6])
+def test_a_handful_of_items_has_a_map(items: int, rng: np.random.Generator) -> None:
+    assert flat(rng.normal(size=(items, 3)).astype(np.float32)).shape == (items, 2)
 
 
 def test_it_loads_nothing(page: str) -> None:

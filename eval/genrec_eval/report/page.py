@@ -21,7 +21,8 @@ from genrec.runs import Manifest, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_eval.report.data_figures import data_figures
 from genrec_eval.report.result_figures import GENERATOR, bar_figure, coverage_figure, curve_figure
-from genrec_eval.report.sid_figures import usage_figures
+from genrec_eval.report.sid_figures import largest_codes, usage_figures
+from genrec_eval.report.sid_map import map_figure
 from genrec_eval.report.training_figures import training_figures
 
 FILE_NAME = "report.html"
@@ -100,8 +101,13 @@ def _data(path: Path) -> Section:
 def _semantic_ids(path: Path) -> Section:
     catalogue = Catalogue.load(path)
     quality = _json(path / "quality.json", {})
+    names = _json(path / "code_names.json", {})
     examples = [(catalogue.titles[item], catalogue.sid(item)) for item in range(min(4, len(catalogue)))]
-    return Section(figures=usage_figures(catalogue), facts={"quality": quality, "examples": examples})
+    figures = usage_figures(catalogue)
+    if (path / "embeddings.safetensors").is_file():
+        figures = [map_figure(path, catalogue, names), *figures]
+    facts = {"quality": quality, "examples": examples, "codes": largest_codes(catalogue, names)}
+    return Section(figures=figures, facts=facts)
 
 
 def _generator(path: Path) -> Section:

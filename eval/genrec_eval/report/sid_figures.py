@@ -1,6 +1,9 @@
-"""Figures about semantic IDs: how evenly the items use the codes of each level."""
+"""Figures about semantic IDs: how evenly the items use the codes of each level, and what the codes stand for."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,3 +41,24 @@ def usage_figure(level: int, codes: npt.NDArray[np.integer], size: int) -> Marku
     used = int((counts > 0).sum())
     title = f"Level {level + 1} ({level_letter(level)}): {used} of {size} codes used"
     return figure(f"usage-{level}", title, "codes, the most used first", "items", paint, height=2.4)
+
+
+def largest_codes(
+    catalogue: Catalogue, names: Mapping[str, Sequence[str]], codes: int = 8, titles: int = 3
+) -> list[dict[str, Any]]:
+    """Return the first level's codes of most items: ``token``, ``items``, ``words`` and some ``titles`` of each."""
+    first = catalogue.codes[:, 0]
+    counts = np.bincount(first)
+    shown = []
+    for code in np.argsort(-counts, kind="stable")[:codes]:
+        token = catalogue.vocabulary.token(0, int(code))
+        members = np.flatnonzero(first == code)[:titles]
+        shown.append(
+            {
+                "token": token,
+                "items": int(counts[code]),
+                "words": ", ".join(names.get(token, [])),
+                "titles": "; ".join(catalogue.titles[item] for item in members),
+            }
+        )
+    return shown
