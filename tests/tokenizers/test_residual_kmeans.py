@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from genrec.errors import ArtifactError, DataError
 from genrec_tokenizers.quality import reconstruction_errors
 from genrec_tokenizers.quantizers import ResidualKMeans
+from genrec_tokenizers.vectors import VectorWriter, open_vectors
 
 quick = settings(deadline=None, max_examples=40)
 
@@ -150,6 +151,64 @@ def test_codes_that_do_not_exist_are_refused(rng: np.random.Generator, codes: li
 def test_encoding_before_fitting_is_a_programming_error() -> None:
     with pytest.raises(RuntimeError, match="not fitted"):
         ResidualKMeans().encode(np.zeros((2, 3), dtype=np.float32))
+
+
+def test_codes_do_not_depend_on_the_company_an_item_is_encoded_in(rng: np.random.Generator) -> None:
+    """Midpoints of two centroids are near ties, and faiss sums in another order for few vectors than for many."""
+    quantizer = ResidualKMeans((16, 8)).fit(rng.normal(size=(400, 384)).astype(np.float32))
+    first, second = rng.integers(16, size=(2, 2000))
+    vectors = (quantizer.codebooks[0][first] + quantizer.codebooks[0][second]) / 2
+    codes = quantizer.encode(vectors)
+    for rows in (7, 100, 1000):
+        parts = [quantizer.encode(vectors[start : start + rows]) for start in range(0, len(vectors), rows)]
+        assert np.array_equal(np.concatenate(parts), codes)
+
+
+def test_a_memory_map_gives_the_same_codes_in_chunks_of_any_size(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = rng.normal(size=(500, 16)).astype(np.float32)
+    with VectorWriter(tmp_path / "v.safetensors", *vectors.shape) as writer:
+        writer.write(vectors)
+    mapped = open_vectors(tmp_path / "v.safetensors")
+    in_memory = ResidualKMeans((16, 8, 8))
+    codes = in_memory.fit_encode(vectors)
+    assert np.array_equal(in_memory.encode(vectors), codes)
+    for size in (16 * 4, 16 * 4 * 37, 16 * 4 * 1000):
+        monkeypatch.setattr("genrec_tokenizers.vectors.CHUNK_BYTES", size)
+        quantizer = ResidualKMeans((16, 8, 8))
+        assert np.array_equal(quantizer.fit_encode(mapped), codes)
+        assert np.array_equal(quantizer.encode(mapped), codes)
+        assert all(np.array_equal(*pair) for pair in zip(quantizer.codebooks, in_memory.codebooks, strict=True))
+
+
+def test_fewer_distinct_vectors_than_codes_are_no_error(rng: np.random.Generator) -> None:
+    distinct = rng.normal(size=(3, 4)).astype(np.float32)
+    vectors = distinct[np.arange(50) % 3]
+    quantizer = ResidualKMeans((8, 4))
+    codes = quantizer.fit_encode(vectors)
+    assert len(np.unique(codes, axis=0)) == 3
+    assert np.allclose(quantizer.decode(codes), vectors, atol=1e-2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_fitting_a_memory_map_holds_one_copy_of_it(tmp_path: Path) -> None:
+    """128 MB of vectors: one copy, and chunks of 24 MB; a second copy would show."""
+    rng = np.random.default_rng(0)
+    with VectorWriter(tmp_path / "v.safetensors", 125_000, 256) as writer:
+        for _ in range(10):
+            writer.write(rng.normal(size=(12_500, 256)).astype(np.float32))
+    program = (
+        "import sys, pathlib\n"
+        "from genrec_tokenizers.quantizers import ResidualKMeans\n"
+        "from genrec_tokenizers.vectors import open_vectors\n"
+        "status = lambda: int(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+        "before = status()\n"
+        "ResidualKMeans((16, 16), iterations=1).fit_encode(open_vectors(pathlib.Path(sys.argv[1])))\n"
+        "print((status() - before) * 1024 / (125_000 * 256 * 4))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "v.safetensors")]
+    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 1.6
 
 
 def test_another_process_gives_the_same_codes(rng: np.random.Generator, tmp_path: Path) -> None:

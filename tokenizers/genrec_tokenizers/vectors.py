@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -107,7 +106,7 @@ class VectorWriter:
             return
         if self._written != self._shape[0]:
             raise ValueError(f"only {self._written} of {self._shape[0]} vectors were written to {self._part}")
-        os.replace(self._part, self._file)
+        self._part.replace(self._file)
 
 
 def chunks(vectors: npt.NDArray[np.floating], rows: int | None = None) -> Iterator[slice]:

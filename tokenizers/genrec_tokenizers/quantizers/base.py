@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from genrec.errors import ArtifactError, DataError
+from genrec_tokenizers.vectors import chunks
 
 TENSORS_FILE, CONFIG_FILE = "codebooks.safetensors", "quantizer.json"
 _SHOWN = 5
-_CHUNK = 65_536
 
 
 class Quantizer(ABC):
@@ -167,7 +167,7 @@ class Quantizer(ABC):
 
 
 def check_vectors(embeddings: npt.NDArray[np.floating], dim: int | None = None) -> npt.NDArray[np.float32]:
-    """Return embeddings [items, dim] as contiguous float32; a float32 memory map stays one.
+    """Return embeddings [items, dim] as contiguous float32; float32 ones are not copied, a memory map stays one.
 
     Raises:
         DataError: if they are not a matrix, have another dimension than ``dim``, or hold NaN or infinity.
@@ -179,9 +179,10 @@ def check_vectors(embeddings: npt.NDArray[np.floating], dim: int | None = None) 
             f"The embeddings have {embeddings.shape[1]} dimensions, but the codebooks have {dim}.",
             "Encode items with the same encoders and weights as those the codebooks were made from.",
         )
-    starts = range(0, len(embeddings), _CHUNK)
-    finite = [np.isfinite(embeddings[start : start + _CHUNK]).all(axis=1) for start in starts]
-    broken = np.flatnonzero(~np.concatenate(finite)) if finite else np.zeros(0, np.int64)
+    finite = np.ones(len(embeddings), dtype=bool)
+    for part in chunks(embeddings):
+        finite[part] = np.isfinite(embeddings[part]).all(axis=1)
+    broken = np.flatnonzero(~finite)
     if len(broken):
         rows = ", ".join(map(str, broken[:_SHOWN])) + (", …" if len(broken) > _SHOWN else "")
         raise DataError(
@@ -202,9 +203,7 @@ def check_trainable(embeddings: npt.NDArray[np.float32], codes: int) -> None:
             f"{len(embeddings):,} items cannot fill a codebook of {codes:,} codes.",
             f"Set tokenize.quantizer.codebook_size to at most {len(embeddings):,}; a tenth of it is a start.",
         )
-    if all(
-        (embeddings[start : start + _CHUNK] == embeddings[0]).all() for start in range(0, len(embeddings), _CHUNK)
-    ):
+    if all((embeddings[part] == embeddings[0]).all() for part in chunks(embeddings)):
         raise DataError(
             f"All {len(embeddings):,} embeddings are the same vector, so nothing tells the items apart.",
             "Look at the text fields of the items, or give behaviour more weight.",

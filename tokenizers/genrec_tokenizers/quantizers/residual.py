@@ -1,6 +1,9 @@
 """What quantizers with one codebook a level share: each level quantizes what the levels before it left over.
 
 With r¹ = e: code sˡ = argmin_k ‖rˡ − cˡ_k‖² and rˡ⁺¹ = rˡ − cˡ_{sˡ}.
+
+Vectors are read chunk by chunk, so that a memory map of any size can be encoded, and fitting holds the residuals,
+one copy of the vectors, and little else.
 """
 
 from __future__ import annotations
@@ -12,6 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec_tokenizers.quantizers.base import Quantizer, check_codes, check_vectors
+from genrec_tokenizers.vectors import chunks
+
+# Two distances whose difference is below this share of the vectors' squared length may come out of a float32
+# matrix product in either order, depending on how many rows are multiplied at once.
+_FLOAT32_TIE, _FLOAT64_TIE = 1e-5, 1e-12
+_TIED_CELLS = 2**20
 
 
 class ResidualQuantizer(Quantizer):
@@ -26,12 +35,17 @@ class ResidualQuantizer(Quantizer):
         self.codebooks: list[npt.NDArray[np.float32]] = []
 
     def encode(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-        """Return the nearest codes, level by level; see :meth:`Quantizer.encode`."""
-        residual = check_vectors(embeddings, self.dim).copy()
-        codes = np.empty((len(residual), self.levels), dtype=np.int32)
-        for level, codebook in enumerate(self.codebooks):
-            codes[:, level] = nearest(residual, codebook)
-            residual -= codebook[codes[:, level]]
+        """Return the nearest codes, level by level; see :meth:`Quantizer.encode`.
+
+        An item's codes do not depend on the items it is encoded with.
+        """
+        vectors = check_vectors(embeddings, self.dim)
+        codes = np.empty((len(vectors), self.levels), dtype=np.int32)
+        for part in chunks(vectors):
+            residual = np.array(vectors[part])
+            for level, codebook in enumerate(self.codebooks):
+                codes[part, level] = nearest(residual, codebook)
+                residual -= codebook[codes[part, level]]
         return codes
 
     def decode(self, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
@@ -60,8 +74,45 @@ class ResidualQuantizer(Quantizer):
             raise ValueError(f"codebooks of the shapes {shapes}")
 
 
+def in_memory(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a copy of float32 [items, dim] in memory; of a memory map no page stays resident."""
+    copy = np.empty(vectors.shape, dtype=np.float32)
+    for part in chunks(vectors):
+        copy[part] = vectors[part]
+    return copy
+
+
+def subtract(
+    residual: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32], codes: npt.NDArray[np.integer]
+) -> None:
+    """Take each item's centroid off its residual, float32 [items, dim], in place."""
+    for part in chunks(residual):
+        residual[part] -= codebook[codes[part]]
+
+
 def nearest(vectors: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return the row of ``codebook`` nearest to each of float32 [items, dim], int64; ties go to the first."""
+    """Return the row of ``codebook`` nearest to each of float32 [items, dim], int64; ties go to the first.
+
+    faiss finds the two nearest; where float32 cannot tell them apart, the choice is made in float64. So a vector
+    has one answer, however many it is asked for together with and on however many threads.
+    """
     index = faiss.IndexFlatL2(codebook.shape[1])
     index.add(codebook)
-    return index.search(vectors, 1)[1][:, 0]
+    distances, found = index.search(vectors, min(2, len(codebook)))
+    scale = np.einsum("ij,ij->i", vectors, vectors) + np.square(codebook).sum(axis=1).max()
+    close = np.flatnonzero(distances[:, -1] - distances[:, 0] <= _FLOAT32_TIE * scale)
+    codes = found[:, 0].copy()
+    step = max(1, _TIED_CELLS // len(codebook))
+    for start in range(0, len(close), step):
+        rows = close[start : start + step]
+        codes[rows] = _nearest_float64(vectors[rows], codebook)
+    return codes
+
+
+def _nearest_float64(vectors: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    points, centroids = vectors.astype(np.float64), codebook.astype(np.float64)
+    lengths = np.square(centroids).sum(axis=1)
+    distances = lengths - 2 * points @ centroids.T  # less the point's own squared length
+    scale = np.einsum("ij,ij->i", points, points) + lengths.max()
+    tied = distances <= (distances.min(axis=1) + _FLOAT64_TIE * scale)[:, None]
+    return tied.argmax(axis=1)

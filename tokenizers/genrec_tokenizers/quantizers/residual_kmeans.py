@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec_tokenizers.quantizers.base import check_trainable, check_vectors
-from genrec_tokenizers.quantizers.residual import ResidualQuantizer, nearest
+from genrec_tokenizers.quantizers.residual import ResidualQuantizer, in_memory, nearest, subtract
+from genrec_tokenizers.vectors import chunks
 
 
 class ResidualKMeans(ResidualQuantizer):
@@ -43,15 +44,17 @@ class ResidualKMeans(ResidualQuantizer):
     ) -> npt.NDArray[np.int32]:
         """Learn a codebook a level from all items, return the nearest codes; see :meth:`Quantizer.fit_encode`."""
         del collaborative
-        residual = check_vectors(embeddings).copy()
-        check_trainable(residual, max(self.codebook_sizes))
-        self._dim = residual.shape[1]
+        vectors = check_vectors(embeddings)
+        check_trainable(vectors, max(self.codebook_sizes))
+        self._dim = vectors.shape[1]
         self.codebooks = []
+        residual = in_memory(vectors)
         codes = np.empty((len(residual), self.levels), dtype=np.int32)
         for level, size in enumerate(self.codebook_sizes):
-            codebook = self._cluster(residual, size, self.seed + level)
-            codes[:, level] = nearest(residual, codebook)
-            residual -= codebook[codes[:, level]]
+            codebook = cluster(residual, size, self.iterations, self.seed + level, self.restarts)
+            for part in chunks(residual):
+                codes[part, level] = nearest(residual[part], codebook)
+            subtract(residual, codebook, codes[:, level])
             self.codebooks.append(codebook)
         return codes
 
@@ -64,15 +67,19 @@ class ResidualKMeans(ResidualQuantizer):
             "seed": self.seed,
         }
 
-    def _cluster(self, vectors: npt.NDArray[np.float32], size: int, seed: int) -> npt.NDArray[np.float32]:
-        kmeans = faiss.Kmeans(
-            vectors.shape[1],
-            size,
-            niter=self.iterations,
-            nredo=self.restarts,
-            seed=seed % 2**31,  # faiss takes a C int
-            min_points_per_centroid=1,  # few items a code are normal here, not worth faiss's warning
-            max_points_per_centroid=len(vectors),  # learn from all items, not from a sample
-        )
-        kmeans.train(vectors)
-        return np.ascontiguousarray(kmeans.centroids, dtype=np.float32)
+
+def cluster(
+    vectors: npt.NDArray[np.float32], size: int, iterations: int, seed: int, restarts: int = 1
+) -> npt.NDArray[np.float32]:
+    """Return ``size`` centroids of float32 [items, dim] by faiss's k-means on all items, float32 [size, dim]."""
+    kmeans = faiss.Kmeans(
+        vectors.shape[1],
+        size,
+        niter=iterations,
+        nredo=restarts,
+        seed=seed % 2**31,  # faiss takes a C int
+        min_points_per_centroid=1,  # few items a code are normal here, not worth faiss's warning
+        max_points_per_centroid=len(vectors),  # learn from all items, not from a sample
+    )
+    kmeans.train(vectors)
+    return np.ascontiguousarray(kmeans.centroids, dtype=np.float32)
