@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from genrec.models.sasrec import SasrecConfig
 from genrec_eval.baselines.base import Baseline, recency_matrix
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
 from genrec_eval.baselines.popularity import Popularity
 from genrec_eval.baselines.top_k import top_k
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.tuning import fit_best
-from genrec_eval.config import SasrecConfig
 from tests.eval.conftest import MakeDataset
 
 ITEMS = 12

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from genrec_eval.baselines import sasrec_model
-from genrec_eval.baselines.sasrec import Sasrec, _windows
-from genrec_eval.baselines.sasrec_model import SasrecModel
-from genrec_eval.config import SasrecConfig
+from genrec.models.sasrec import SasrecConfig, network
+from genrec.models.sasrec.network import SasrecModel
+from genrec.models.sasrec.training import windows
+from genrec_eval.baselines.sasrec import Sasrec
 from genrec_eval.metrics import accuracy
 from tests.eval.conftest import MakeDataset
 
@@ -34,7 +34,7 @@ def test_the_loss_in_pieces_is_the_loss(monkeypatch: pytest.MonkeyPatch) -> None
     batch = torch.randint(0, 21, (4, 9))
     gradients = []
     for at_once in (1 << 20, 60):  # all positions together, then three at a time
-        monkeypatch.setattr(sasrec_model, "_LOGITS_AT_ONCE", at_once)
+        monkeypatch.setattr(network, "_LOGITS_AT_ONCE", at_once)
         model.zero_grad()
         loss = model.loss(batch)
         loss.backward()
@@ -46,7 +46,7 @@ def test_the_loss_in_pieces_is_the_loss(monkeypatch: pytest.MonkeyPatch) -> None
 def test_every_item_but_the_first_is_a_target_once() -> None:
     train = [np.arange(length, dtype=np.int32) for length in (2, 5, 8, 9, 10, 31)]
     padding = 99
-    batches = list(_windows(train, 8, 4, padding, np.random.default_rng(0)))
+    batches = list(windows(train, 8, 4, padding, np.random.default_rng(0)))
     targets = torch.cat([batch[:, 1:][batch[:, 1:] != padding] for batch in batches])
     expected = sorted(item for sequence in train for item in sequence[1:].tolist())
     assert sorted(targets.tolist()) == expected

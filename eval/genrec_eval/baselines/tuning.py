@@ -8,12 +8,13 @@ from typing import Any
 
 from genrec.console import track
 from genrec.data import Dataset
+from genrec.models.sasrec import SasrecConfig
 from genrec_eval.baselines.base import Baseline
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
 from genrec_eval.baselines.popularity import Popularity
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.validation import VALIDATION_USERS, sample_examples, validation_ndcg
-from genrec_eval.config import BaselineName, SasrecConfig
+from genrec_eval.config import BaselineName
 
 Parameters = dict[str, Any]
 

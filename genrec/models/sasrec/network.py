@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from genrec_eval.config import SasrecConfig
+from genrec.models.sasrec.config import SasrecConfig
 
 _LOGITS_AT_ONCE = 1 << 26  # float32 logits held in memory at once: 256 MiB
 
