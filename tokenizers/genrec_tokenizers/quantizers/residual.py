@@ -8,13 +8,14 @@ one copy of the vectors, and little else.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from genrec_tokenizers.quantizers.base import Quantizer, check_codes, check_vectors
+from genrec_tokenizers.quantizers.base import Quantizer, check_codes, check_trainable, check_vectors
 from genrec_tokenizers.vectors import chunks
 
 # Two distances whose difference is below this share of the vectors' squared length may come out of a float32
@@ -74,20 +75,56 @@ class ResidualQuantizer(Quantizer):
             raise ValueError(f"codebooks of the shapes {shapes}")
 
 
+class ClusteredQuantizer(ResidualQuantizer):
+    """Fits each level by some kind of k-means on what the levels before it left over.
+
+    Args:
+        codebook_sizes: the number of codes of each level.
+        iterations: rounds of k-means on each level.
+        seed: of the starting centroids.
+    """
+
+    def __init__(
+        self, codebook_sizes: tuple[int, ...] = (256, 256, 256), iterations: int = 25, seed: int = 0
+    ) -> None:
+        super().__init__(codebook_sizes, seed)
+        self.iterations = iterations
+
+    def fit_encode(
+        self, embeddings: npt.NDArray[np.float32], collaborative: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.int32]:
+        """Learn a codebook a level from all items, return the codes; see :meth:`Quantizer.fit_encode`."""
+        del collaborative
+        vectors = check_vectors(embeddings)
+        check_trainable(vectors, max(self.codebook_sizes))
+        self._dim = vectors.shape[1]
+        self.codebooks = []
+        residual = in_memory(vectors)
+        codes = np.empty((len(residual), self.levels), dtype=np.int32)
+        for level, size in enumerate(self.codebook_sizes):
+            codebook, codes[:, level] = self._fit_level(residual, size, self.seed + level)
+            for part in chunks(residual):
+                residual[part] -= codebook[codes[part, level]]
+            self.codebooks.append(codebook)
+        return codes
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"codebook_sizes": list(self.codebook_sizes), "iterations": self.iterations, "seed": self.seed}
+
+    @abstractmethod
+    def _fit_level(
+        self, residual: npt.NDArray[np.float32], size: int, seed: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer]]:
+        """Return ``size`` centroids of float32 [items, dim] and the cluster of each item, [items]."""
+
+
 def in_memory(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return a copy of float32 [items, dim] in memory; of a memory map no page stays resident."""
     copy = np.empty(vectors.shape, dtype=np.float32)
     for part in chunks(vectors):
         copy[part] = vectors[part]
     return copy
-
-
-def subtract(
-    residual: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32], codes: npt.NDArray[np.integer]
-) -> None:
-    """Take each item's centroid off its residual, float32 [items, dim], in place."""
-    for part in chunks(residual):
-        residual[part] -= codebook[codes[part]]
 
 
 def nearest(vectors: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

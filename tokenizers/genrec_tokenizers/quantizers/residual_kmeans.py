@@ -11,12 +11,11 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from genrec_tokenizers.quantizers.base import check_trainable, check_vectors
-from genrec_tokenizers.quantizers.residual import ResidualQuantizer, in_memory, nearest, subtract
+from genrec_tokenizers.quantizers.residual import ClusteredQuantizer, nearest
 from genrec_tokenizers.vectors import chunks
 
 
-class ResidualKMeans(ResidualQuantizer):
+class ResidualKMeans(ClusteredQuantizer):
     """Plain residual k-means with faiss, on all items.
 
     Args:
@@ -35,37 +34,18 @@ class ResidualKMeans(ResidualQuantizer):
         restarts: int = 1,
         seed: int = 0,
     ) -> None:
-        super().__init__(codebook_sizes, seed)
-        self.iterations = iterations
+        super().__init__(codebook_sizes, iterations, seed)
         self.restarts = restarts
-
-    def fit_encode(
-        self, embeddings: npt.NDArray[np.float32], collaborative: npt.NDArray[np.float32] | None = None
-    ) -> npt.NDArray[np.int32]:
-        """Learn a codebook a level from all items, return the nearest codes; see :meth:`Quantizer.fit_encode`."""
-        del collaborative
-        vectors = check_vectors(embeddings)
-        check_trainable(vectors, max(self.codebook_sizes))
-        self._dim = vectors.shape[1]
-        self.codebooks = []
-        residual = in_memory(vectors)
-        codes = np.empty((len(residual), self.levels), dtype=np.int32)
-        for level, size in enumerate(self.codebook_sizes):
-            codebook = cluster(residual, size, self.iterations, self.seed + level, self.restarts)
-            for part in chunks(residual):
-                codes[part, level] = nearest(residual[part], codebook)
-            subtract(residual, codebook, codes[:, level])
-            self.codebooks.append(codebook)
-        return codes
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {
-            "codebook_sizes": list(self.codebook_sizes),
-            "iterations": self.iterations,
-            "restarts": self.restarts,
-            "seed": self.seed,
-        }
+        return {**super().settings(), "restarts": self.restarts}
+
+    def _fit_level(
+        self, residual: npt.NDArray[np.float32], size: int, seed: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer]]:
+        codebook = cluster(residual, size, self.iterations, seed, self.restarts)
+        return codebook, np.concatenate([nearest(residual[part], codebook) for part in chunks(residual)])
 
 
 def cluster(
