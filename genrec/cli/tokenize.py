@@ -24,6 +24,10 @@ ReportOption = Annotated[
     typer.Option("--report", help="Also write report.html: figures, a map of the items, what codes stand for."),
 ]
 
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="Who encodes and assigns: local, or ray (workers of a Ray cluster).")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to ``app``."""
@@ -39,6 +43,7 @@ def tokenize(
     force: ForceOption = False,
     as_json: JsonOption = False,
     report: ReportOption = False,
+    engine: EngineOption = "local",
 ) -> None:
     """Give every item a semantic ID, from its text, its image and what users do with it.
 
@@ -51,10 +56,12 @@ def tokenize(
     if call is None:
         return
     from genrec_tokenizers.config import TokenizeConfig
+    from genrec_tokenizers.engine import make_engine
     from genrec_tokenizers.make import make_semantic_ids
 
     section = call.settings.section("tokenize", TokenizeConfig)
-    manifest = make_semantic_ids(section, call.run, call.settings.seed, force=call.force)
+    workers = make_engine(engine)
+    manifest = make_semantic_ids(section, call.run, call.settings.seed, force=call.force, engine=workers)
     folder = call.run / "semantic_ids"
     page = _write_report(call.run) if report else {}
     if as_json:

@@ -19,16 +19,19 @@ from genrec_tokenizers.collisions import append_level
 from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, TextEncoder
 from genrec_tokenizers.encoders.text import item_texts
+from genrec_tokenizers.engine import Engine, LocalEngine, encode_rows
 from genrec_tokenizers.fusion import make_fusion
 from genrec_tokenizers.quality import code_names, quality
-from genrec_tokenizers.quantizers import make_quantizer
+from genrec_tokenizers.quantizers import Quantizer, make_quantizer
 
 KIND = "semantic_ids"
 EMBEDDINGS_FILE, QUALITY_FILE, NAMES_FILE = "embeddings.safetensors", "quality.json", "code_names.json"
 _SHOWN = 5
 
 
-def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bool = False) -> Manifest:
+def make_semantic_ids(
+    config: TokenizeConfig, run: Path, seed: int, *, force: bool = False, engine: Engine | None = None
+) -> Manifest:
     """Give every item of ``run/dataset`` a unique semantic ID, in ``run/semantic_ids``.
 
     The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
@@ -42,6 +45,7 @@ def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bo
         run: the run folder.
         seed: of the behaviour vectors' SVD and of k-means.
         force: make it again even if it is current.
+        engine: who encodes and assigns; this process if not told. The IDs do not depend on it.
 
     Raises:
         ArtifactError: if there is no dataset.
@@ -57,7 +61,7 @@ def make_semantic_ids(config: TokenizeConfig, run: Path, seed: int, *, force: bo
         return open_artifact(folder, KIND)
     with new_artifact(folder, KIND, settings, inputs, seed) as draft:
         dataset = Dataset.load(Path(run) / "dataset")
-        draft.details = _write(dataset, encoders, config, seed, draft.path)
+        draft.details = _write(dataset, encoders, config, seed, draft.path, engine or LocalEngine())
     return open_artifact(folder, KIND)
 
 
@@ -81,7 +85,12 @@ def train_popularity(dataset: Dataset) -> npt.NDArray[np.int64]:
 
 
 def _write(
-    dataset: Dataset, encoders: list[tuple[Encoder, float]], config: TokenizeConfig, seed: int, folder: Path
+    dataset: Dataset,
+    encoders: list[tuple[Encoder, float]],
+    config: TokenizeConfig,
+    seed: int,
+    folder: Path,
+    engine: Engine,
 ) -> dict[str, object]:
     """Make the files of the artefact in ``folder`` and return its figures."""
     _refuse_repeated(dataset.item_ids)
@@ -92,7 +101,7 @@ def _write(
     fusion = make_fusion(config.fusion, [weight for _, weight in encoders], seed)
     embeddings = fusion.fit_transform(list(sources.values()), dataset)
     quantizer = make_quantizer(config.quantizer, seed)
-    codes = quantizer.fit_encode(embeddings, None if behavior is None else behavior.vectors)
+    codes = _quantize(quantizer, embeddings, behavior, config.fit_items, seed, engine)
     unique = append_level(codes, train_popularity(dataset), config.collisions.max_group, dataset.titles)
     figures = quality(quantizer, embeddings, codes, unique, dataset.items, behavior, seed)
     figures["unknown"] = {name: int((~source.known).sum()) for name, source in sources.items()}
@@ -104,6 +113,23 @@ def _write(
     _write_json(folder / QUALITY_FILE, figures)
     _write_json(folder / NAMES_FILE, _names(unique, item_texts(dataset.items), seed))
     return figures
+
+
+def _quantize(
+    quantizer: Quantizer,
+    embeddings: npt.NDArray[np.float32],
+    behavior: ItemVectors | None,
+    fit_items: int | None,
+    seed: int,
+    engine: Engine,
+) -> npt.NDArray[np.int32]:
+    """Fit the quantizer and return the codes of all items, int32 [items, levels]."""
+    collaborative = None if behavior is None else behavior.vectors
+    if fit_items is None or fit_items >= len(embeddings):
+        return quantizer.fit_encode(embeddings, collaborative)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(embeddings))[:fit_items])
+    quantizer.fit(embeddings[drawn], None if collaborative is None else collaborative[drawn])
+    return encode_rows(engine, quantizer, embeddings)
 
 
 def _behavior(dataset: Dataset, seed: int) -> ItemVectors | None:

@@ -29,4 +29,7 @@ class TokenizeConfig(Section):
     encoders: EncodersConfig = Field(EncodersConfig(), description="Where item vectors come from.")
     fusion: FusionConfig = Field(ConcatenationConfig(), description="How the sources' vectors become one.")
     quantizer: QuantizerConfig = Field(ResidualKMeansConfig(), description="How vectors become codes.")
+    fit_items: int | None = Field(
+        None, ge=2, description="Learn the codebooks from this many items drawn at random; null means all of them."
+    )
     collisions: CollisionsConfig = Field(CollisionsConfig(), description="How equal codes are told apart.")

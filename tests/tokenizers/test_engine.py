@@ -1,0 +1,58 @@
+"""Work done by others gives the same codes as work done here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from genrec.errors import MissingPackageError
+from genrec_tokenizers import engine
+from genrec_tokenizers.engine import LocalEngine, RayEngine, encode_rows
+from genrec_tokenizers.quantizers import ResidualKMeans
+
+
+@pytest.fixture
+def vectors(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(1050, 6)).astype(np.float32)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_ROWS", 100)
+
+
+@pytest.fixture
+def two_workers() -> Iterator[RayEngine]:
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'genrec[ray]'")
+    ray.init(num_cpus=2, logging_level="error", log_to_driver=False, include_dashboard=False)
+    yield RayEngine(workers=2)
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_give_the_codes_of_the_whole(vectors: np.ndarray) -> None:
+    quantizer = ResidualKMeans((8, 8), iterations=5).fit(vectors)
+    assert np.array_equal(encode_rows(LocalEngine(), quantizer, vectors), quantizer.encode(vectors))
+    assert encode_rows(LocalEngine(), quantizer, vectors[:0]).shape == (0, 2)
+
+
+def test_nothing_is_prepared_for_no_parts() -> None:
+    assert list(LocalEngine().map(lambda: pytest.fail("prepared"), [])) == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("small_parts")
+def test_two_ray_workers_give_the_codes_of_one_process(two_workers: RayEngine, vectors: np.ndarray) -> None:
+    quantizer = ResidualKMeans((8, 8), iterations=5).fit(vectors)
+    codes = encode_rows(two_workers, quantizer, vectors)
+    assert codes.dtype == np.int32
+    assert np.array_equal(codes, quantizer.encode(vectors))
+
+
+def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(MissingPackageError, match=r"genrec\[ray\]"):
+        RayEngine()
