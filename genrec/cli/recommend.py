@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli.common import JsonOption
+from genrec.console import remark
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def recommend(
 ) -> None:
     """Print the items a generator recommends, with titles and scores.
 
-    The score is the log-probability of the item's semantic ID after the history.
+    The score is the log-probability of the item's semantic ID after the history. The items are those of the
+    run's current catalogue (see `genrec catalogue`), as long as the generator was trained on its IDs.
 
     Example: `genrec recommend --run runs/demo --user 42`
 
@@ -51,6 +53,8 @@ def recommend(
     from genrec.decoding import Recommender
 
     recommender = Recommender.from_pretrained(generator or run / "generator")
+    if generator is None:
+        _use_current(recommender, run)
     past = _history_of(user, run, recommender) if user is not None else _typed(history or "", recommender)
     ranking = recommender.recommend([past], k, max(beams, k), None if seen else [past])
     rows = [
@@ -64,12 +68,32 @@ def recommend(
     _print(recommender, past, rows)
 
 
+def _use_current(recommender: Recommender, run: Path) -> None:
+    """Take the current version of the run's catalogue, where there is one of the IDs the generator knows."""
+    from genrec.runs import open_artifact
+    from genrec.semantic_ids import CatalogueStore
+
+    store = CatalogueStore(run)
+    if store.source is None:
+        return
+    if store.source != open_artifact(run / "generator", "generator").inputs.get("semantic_ids"):
+        remark(f"The catalogue's versions in {store.folder} hold other IDs than this generator was trained on.")
+        return
+    snapshot = store.snapshot()
+    recommender.use(snapshot.catalogue)
+    version = snapshot.version
+    remark(f"Catalogue version {version.number} ({version.action}), {version.items:,} items.")
+
+
 def _history_of(user: str, run: Path, recommender: Recommender) -> npt.NDArray[np.integer]:
     from genrec.data import Dataset
 
     dataset = Dataset.load(run / "dataset")
-    past = dataset.history(user)
-    return recommender.catalogue.indices(dataset.item_ids[item] for item in past)
+    past = [dataset.item_ids[item] for item in dataset.history(user)]
+    known = [item for item in past if item in recommender.catalogue.index_of]
+    if len(known) < len(past):
+        remark(f"{len(past) - len(known)} items of the history are no longer in the catalogue and are left out.")
+    return recommender.catalogue.indices(known)
 
 
 def _typed(history: str, recommender: Recommender) -> npt.NDArray[np.integer]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy.typing as npt
 from genrec.decoding.ranking import Ranking
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
+from genrec.errors import ArtifactError
 from genrec.models.generator import Generator
 from genrec.semantic_ids import Catalogue
 
@@ -21,17 +24,22 @@ DEFAULT_BEAMS = 50
 class Recommender:
     """Recommends items by a beam search over the catalogue's semantic IDs.
 
+    :meth:`use` changes the catalogue while other threads recommend. Item indices mean something in one catalogue
+    only, so whoever serves while that may happen holds on to one for the length of a request:
+
+        >>> pinned = recommender.pinned()  # doctest: +SKIP
+        >>> ranking = pinned.recommend([pinned.catalogue.indices(["50", "181"])])  # doctest: +SKIP
+        >>> names = [pinned.catalogue.item_ids[item] for item in ranking.items[0]]  # doctest: +SKIP
+
     Args:
         generator: the model and its catalogue.
         batch_size: requests searched at once.
     """
 
     def __init__(self, generator: Generator, batch_size: int = 64) -> None:
-        self.generator = generator
         self.batch_size = batch_size
-        catalogue = generator.catalogue
-        trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-        self._search = TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+        # One reference, so that a request sees the catalogue and the trie of one version, whenever it looks.
+        self._serving = (generator, _search_over(generator))
 
     @classmethod
     def from_pretrained(cls, source: str | Path, batch_size: int = 64, **options: Any) -> Recommender:
@@ -39,9 +47,40 @@ class Recommender:
         return cls(Generator.from_pretrained(source, **options), batch_size)
 
     @property
+    def generator(self) -> Generator:
+        """The model with the catalogue in use."""
+        return self._serving[0]
+
+    @property
     def catalogue(self) -> Catalogue:
         """The items it can recommend."""
         return self.generator.catalogue
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Take another version of the catalogue, from the next request on; those under way finish with the old one.
+
+        Args:
+            catalogue: such as :meth:`genrec.semantic_ids.CatalogueStore.snapshot` returns; its codes must mean what
+                the generator's mean, which a history that began with the IDs it was trained on ensures.
+
+        Raises:
+            ArtifactError: if its codebook sizes are not those the generator was trained with.
+            DataError: if two items share an ID.
+        """
+        generator = self.generator
+        if catalogue.codebook_sizes != generator.catalogue.codebook_sizes:
+            raise ArtifactError(
+                f"The catalogue has codebooks of {_sizes(catalogue)} codes, but the generator was trained with "
+                f"{_sizes(generator.catalogue)}.",
+                "Use versions of the catalogue it was trained on, or train it again: genrec train",
+            )
+        generator = replace(generator, catalogue=catalogue)
+        search = _search_over(generator)  # which takes a while: the old one serves until the next line
+        self._serving = (generator, search)
+
+    def pinned(self) -> Recommender:
+        """Return a recommender that shares this one's model and stays with the catalogue in use now."""
+        return copy.copy(self)
 
     def recommend(
         self,
@@ -58,9 +97,9 @@ class Recommender:
             beams: width of the search; at least k, and ``DEFAULT_BEAMS`` unless told.
             exclude: items that must not be recommended, for each history; left out inside the search.
         """
-        width = max(k, beams or DEFAULT_BEAMS)
+        width, serving = max(k, beams or DEFAULT_BEAMS), self._serving
         parts = [
-            self._batch(histories[rows], k, width, exclude[rows] if exclude else None)
+            _batch(*serving, histories[rows], k, width, exclude[rows] if exclude else None)
             for rows in self._rows(histories)
         ]
         if not parts:
@@ -72,12 +111,24 @@ class Recommender:
     def _rows(self, histories: Sequence[npt.NDArray[np.integer]]) -> Iterable[slice]:
         return [slice(at, at + self.batch_size) for at in range(0, len(histories), self.batch_size)]
 
-    def _batch(
-        self,
-        histories: Sequence[npt.NDArray[np.integer]],
-        k: int,
-        beams: int,
-        exclude: Sequence[npt.NDArray[np.integer]] | None,
-    ) -> Ranking:
-        prompts = [self.generator.prompt(history) for history in histories]
-        return self._search(prompts, beams=beams, exclude=exclude, k=k)
+
+def _batch(
+    generator: Generator,
+    search: TreeBeamSearch,
+    histories: Sequence[npt.NDArray[np.integer]],
+    k: int,
+    beams: int,
+    exclude: Sequence[npt.NDArray[np.integer]] | None,
+) -> Ranking:
+    prompts = [generator.prompt(history) for history in histories]
+    return search(prompts, beams=beams, exclude=exclude, k=k)
+
+
+def _search_over(generator: Generator) -> TreeBeamSearch:
+    catalogue = generator.catalogue
+    trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
+    return TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+
+
+def _sizes(catalogue: Catalogue) -> str:
+    return " × ".join(map(str, catalogue.codebook_sizes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,28 @@ class Catalogue:
             raise UnknownNameError("item", unknown, self.item_ids)
         return np.asarray([self.index_of[item] for item in wanted], dtype=np.int64)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the contents: ids, codes, codebook sizes and titles, in order, however they are stored."""
+        text = json.dumps([self.codebook_sizes, self.item_ids, self.titles])
+        contents = hashlib.sha256(text.encode())
+        contents.update(np.ascontiguousarray(self.codes, dtype="<i4").tobytes())
+        return contents.hexdigest()
+
+    def take(self, rows: npt.NDArray[np.integer]) -> Catalogue:
+        """Return a catalogue of the items at ``rows``, in that order."""
+        items, titles = ([names[row] for row in rows] for names in (self.item_ids, self.titles))
+        return Catalogue(items, self.codes[rows], self.codebook_sizes, titles)
+
+    def extended(self, other: Catalogue) -> Catalogue:
+        """Return this catalogue with the items of ``other``, of the same codebook sizes, after its own."""
+        return Catalogue(
+            self.item_ids + other.item_ids,
+            np.concatenate([self.codes, other.codes]),
+            self.codebook_sizes,
+            self.titles + other.titles,
+        )
+
     def sid(self, item_index: int) -> str:
         """Return an item's semantic ID as text, such as ``<a_17><b_3><c_0>``."""
         return self.vocabulary.text(self.codes[item_index].tolist())
@@ -107,3 +130,11 @@ def unique_rows(codes: npt.NDArray[np.integer] | Sequence[Sequence[int]]) -> boo
     """Say whether no two rows of codes [items, levels] are equal."""
     array = np.asarray(codes)
     return len(np.unique(array, axis=0)) == len(array)
+
+
+def rows_in(codes: npt.NDArray[np.integer], others: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Say for each row of codes [items, levels] whether it is a row of ``others`` [any, levels]."""
+    left, right = (pl.DataFrame(np.ascontiguousarray(rows, dtype=np.int32)) for rows in (codes, others))
+    found = np.zeros(len(left), dtype=bool)
+    found[left.with_row_index("row").join(right, on=right.columns, how="semi")["row"].to_numpy()] = True
+    return found
