@@ -3,7 +3,9 @@
 python store_writer.py RUN
 """
 
+import random
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ def main(run: Path) -> None:
     store = CatalogueStore(run)
     while True:
         print(store.change("turn", last_moved_to_the_end).number, flush=True)
+        time.sleep(random.random() * 0.04)  # a lock goes to whoever asks first, so let others ask
 
 
 if __name__ == "__main__":
