@@ -6,11 +6,11 @@ solvers see n·K arcs. This one uses that there are few clusters:
 1. *Prices.* Every cluster has a price, every item takes the cluster with the least cost plus price, and clusters
    with too many items become dearer, those with too few cheaper. A dozen passes over the costs leave few items in
    excess. Whatever the prices are, the assignment is the cheapest one for the sizes that it has.
-2. *Exchanges.* Moving an item from cluster a to b costs w(a, b) = min over the items i of a of c_ib − c_ia, and with
-   the prices, w(a, b) + p_b − p_a ≥ 0. This is a graph of K nodes only. As long as there are clusters in excess,
-   items are moved along shortest paths from them to clusters with a free place, and prices go down by the distances:
-   successive shortest paths, which keep the assignment the cheapest for its sizes (Ahuja, Magnanti and Orlin,
-   Network Flows, 1993, section 9.7). Paths with different starts share no cluster, so all are taken at once.
+2. *Exchanges.* Moving an item from cluster a to b costs w(a, b) = min over the items i of a of c_ib − c_ia, and
+   with the prices, w(a, b) + p_b − p_a ≥ 0. This is a graph of K nodes only. As long as there are clusters in
+   excess, items are moved along shortest paths from them to clusters with a free place, and prices go down by the
+   distances: successive shortest paths, which keep the assignment the cheapest for its sizes (Ahuja, Magnanti and
+   Orlin, Network Flows, 1993, section 9.7). Paths with different starts share no cluster, so all are taken at once.
 
 Sizes that differ by one: every cluster has ⌈n/K⌉ places, and K·⌈n/K⌉ − n *fillers* take a place each in different
 clusters. A filler moves at no cost to a cluster without one.
