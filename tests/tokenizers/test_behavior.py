@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from scipy import sparse
 
 from genrec.data import Sequences
 from genrec.errors import DataError
-from genrec_tokenizers.encoders import BehaviorEncoder
+from genrec_tokenizers.encoders import BehaviorEncoder, SasrecEncoder
 from genrec_tokenizers.encoders.behavior import cooccurrences, ppmi, truncated_svd
 from tests.tokenizers.conftest import WriteDataset, item_titles, random_log
 
@@ -120,3 +123,49 @@ def test_a_log_without_pairs_is_an_error(write_dataset: WriteDataset) -> None:
     dataset = write_dataset([("u", "a", "train"), ("v", "b", "train")], {"a": "x", "b": "y"})
     with pytest.raises(DataError, match=r"two interactions[\s\S]*behavior.weight=0"):
         BehaviorEncoder().encode(dataset)
+
+
+@pytest.mark.parametrize("encoder", [BehaviorEncoder(dim=6), SasrecEncoder(dim=6)])
+def test_nobody_has_used_items_that_come_later(encoder: BehaviorEncoder | SasrecEncoder) -> None:
+    encoded = encoder.encode_new(pl.DataFrame({"item_id": ["x", "y"], "title": ["red fish", None]}))
+    assert encoded.vectors.shape == (2, 6) == (2, encoder.dim)
+    assert not encoded.vectors.any()
+    assert not encoded.known.any()
+
+
+def test_sasrec_vectors_know_which_items_are_used_together(
+    write_dataset: WriteDataset, rng: np.random.Generator
+) -> None:
+    titles = item_titles() | {"zzz": "never used"}
+    encoded = SasrecEncoder(dim=16, epochs=12).encode(write_dataset(random_log(rng, users=120), titles))
+    assert encoded.vectors.shape == (41, 16)
+    assert encoded.vectors.dtype == np.float32
+    assert encoded.known.tolist() == [True] * 40 + [False]
+    assert not encoded.vectors[40].any()
+    unit = encoded.vectors[:40] / np.linalg.norm(encoded.vectors[:40], axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    same = np.equal.outer(np.arange(40) < 20, np.arange(40) < 20) & ~np.eye(40, dtype=bool)
+    apart = np.not_equal.outer(np.arange(40) < 20, np.arange(40) < 20)
+    assert cosine[same].mean() > cosine[apart].mean() + 0.2
+
+
+def test_sasrec_vectors_are_made_without_what_is_to_be_predicted(
+    write_dataset: WriteDataset, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    rows = random_log(rng, users=20)
+    other = [(user, "i000" if split != "train" else item, split) for user, item, split in rows]
+    without = [row for row in rows if row[2] == "train"]
+    encoded = [
+        SasrecEncoder(dim=8, epochs=2).encode(write_dataset(log, item_titles(), run=tmp_path / str(number)))
+        for number, log in enumerate((rows, other, without))
+    ]
+    assert rows != other
+    for changed in encoded[1:]:
+        assert np.array_equal(encoded[0].vectors, changed.vectors)
+        assert np.array_equal(encoded[0].known, changed.known)
+
+
+def test_sasrec_needs_two_histories(write_dataset: WriteDataset) -> None:
+    rows = [("u", "a", "train"), ("u", "b", "train"), ("v", "a", "train")]
+    with pytest.raises(DataError, match=r"Fewer than two users[\s\S]*behavior.kind=ppmi"):
+        SasrecEncoder().encode(write_dataset(rows, {"a": "x", "b": "y"}))

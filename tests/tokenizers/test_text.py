@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genrec.errors import DataError, MissingPackageError, UnknownNameError
 from genrec_tokenizers.encoders import TextEncoder, text_model
 from genrec_tokenizers.encoders.cache import cache_folder, encode_cached
+from genrec_tokenizers.encoders.passages import passages
 from genrec_tokenizers.encoders.text import item_texts
 from tests.tokenizers.conftest import WriteDataset
 
@@ -95,6 +102,92 @@ def test_a_second_run_reads_the_cache_and_never_loads_the_model(
     monkeypatch.setattr(text_model.TextModel, "load", lambda *_: pytest.fail("the model was loaded"))
     again = TextEncoder(str(tiny_encoder), cache=tmp_path / "cache").encode(dataset).vectors
     assert np.array_equal(first, again)
+
+
+def test_fields_with_weights_are_encoded_apart_and_averaged_over_those_an_item_has(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    items = frame(title=["red fish", "old stone", None, ""], plot=["by the sea", None, "a tower", " "])
+    both = TextEncoder(str(tiny_encoder), {"title": 3.0, "plot": 1.0}, cache=tmp_path).encode_new(items)
+    title, plot = (
+        TextEncoder(str(tiny_encoder), [name], cache=tmp_path).encode_new(items) for name in items.columns
+    )
+    assert both.known.tolist() == [True, True, True, False]
+    assert np.allclose(both.vectors[0], 0.75 * title.vectors[0] + 0.25 * plot.vectors[0], atol=1e-5)
+    assert np.allclose(both.vectors[1], title.vectors[1], atol=1e-5)
+    assert np.allclose(both.vectors[2], plot.vectors[2], atol=1e-5)
+    assert not both.vectors[3].any()
+
+
+def test_a_long_field_is_the_mean_of_its_passages(tiny_encoder: Path, tmp_path: Path) -> None:
+    long = "red fish " * 20 + "end"
+    items = frame(plot=[long, long + " of it"])
+    encoder = TextEncoder(str(tiny_encoder), {"plot": 1.0}, max_tokens=16, cache=tmp_path)
+    encoded = encoder.encode_new(items).vectors
+    model = encoder._model()
+    parts = passages(long, model.tokenizer, 16)
+    assert len(parts) > 5
+    assert " ".join(parts) == long
+    assert np.allclose(encoded[0], model.encode(parts, show_progress_bar=False).mean(axis=0), atol=1e-5)
+    assert not np.allclose(encoded[0], encoded[1], atol=1e-4)  # the end of a long text counts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("abc ,é漢\n", max_size=120), st.integers(4, 20))
+def test_passages_fit_and_lose_nothing_but_blanks(tiny_encoder: Path, text: str, most: int) -> None:
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(tiny_encoder)
+    parts = passages(text, tokenizer, most)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(len(tokenizer(part)["input_ids"]) <= most for part in parts)
+
+
+def test_bfloat16_is_near_and_cached_apart(tiny_encoder: Path, tmp_path: Path) -> None:
+    items = frame(title=["red fish", "old stone"])
+    exact = TextEncoder(str(tiny_encoder), cache=tmp_path).encode_new(items).vectors
+    coarse = TextEncoder(str(tiny_encoder), dtype="bfloat16", cache=tmp_path).encode_new(items).vectors
+    assert coarse.dtype == np.float32
+    assert not np.array_equal(exact, coarse)
+    assert np.allclose(exact, coarse, atol=0.1)
+
+
+def test_later_items_are_encoded_alike_and_may_have_no_text(
+    write_dataset: WriteDataset, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    dataset = write_dataset(ROWS, {"a": "red fish", "b": "old stone"})
+    first = TextEncoder(str(tiny_encoder), cache=tmp_path).encode(dataset)
+    encoder = TextEncoder(str(tiny_encoder), cache=tmp_path)
+    nothing = encoder.encode_new(frame(item_id=["x"], title=[""]))
+    assert nothing.vectors.shape == (1, 16) == (1, encoder.dim)
+    assert not nothing.known.any()
+    later = encoder.encode_new(frame(item_id=["y", "z"], title=["old stone", None]))
+    assert later.known.tolist() == [True, False]
+    assert np.allclose(later.vectors[0], first.vectors[1], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work_and_get_identical_vectors(
+    tiny_encoder: Path, tmp_path: Path, root: Path
+) -> None:
+    (tmp_path / "texts").write_text("\n".join(f"red fish {number}" for number in range(1100)))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tests.tokenizers.text_program", str(tiny_encoder), str(tmp_path / "texts")]
+    command += [str(tmp_path / "cache"), str(tmp_path / "out")]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    running = [
+        subprocess.Popen(command, cwd=root, env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    assert [process.wait(120) for process in running] == [0, 0]
+    first, second = (np.load(tmp_path / f"out.{rank}.npz") for rank in range(2))
+    assert [int(first["made"]), int(second["made"])] == [512 + 76, 512]  # three chunks, none made twice
+    assert np.array_equal(first["vectors"], second["vectors"])
+    items = pl.DataFrame({"title": (tmp_path / "texts").read_text().splitlines()})
+    alone = TextEncoder(str(tiny_encoder), cache=tmp_path / "other").encode_new(items).vectors
+    assert np.allclose(alone, first["vectors"], atol=1e-5)
 
 
 def letters(texts: list[str]) -> np.ndarray:

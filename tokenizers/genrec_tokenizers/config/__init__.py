@@ -6,7 +6,7 @@ from pydantic import Field
 
 from genrec.config import Section
 from genrec_tokenizers.config.collisions import CollisionsConfig
-from genrec_tokenizers.config.encoders import BehaviorConfig, EncodersConfig, TextConfig
+from genrec_tokenizers.config.encoders import BehaviorConfig, EncodersConfig, ImageConfig, TextConfig
 from genrec_tokenizers.config.fusion import ConcatenationConfig, FusionConfig
 from genrec_tokenizers.config.quantizers import QuantizerConfig, ResidualKMeansConfig
 
@@ -16,6 +16,7 @@ __all__ = [
     "ConcatenationConfig",
     "EncodersConfig",
     "FusionConfig",
+    "ImageConfig",
     "QuantizerConfig",
     "ResidualKMeansConfig",
     "TextConfig",

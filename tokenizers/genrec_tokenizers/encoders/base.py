@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from genrec.data.dataset import Dataset
 
@@ -29,15 +32,50 @@ class ItemVectors:
             raise ValueError(f"got vectors {self.vectors.shape} and known {self.known.shape}")
 
 
-class Encoder(Protocol):
-    """Turns one source of knowledge about items into vectors."""
+class Encoder(ABC):
+    """Turns one source of knowledge about items into vectors, for a dataset and for items that come later."""
 
-    name: str
+    name: ClassVar[str]
 
     def fingerprint(self) -> str:
-        """Return a digest of what the vectors depend on besides the dataset and the settings; may be empty."""
-        ...
+        """Return a digest of what the vectors depend on besides the dataset and the settings; may be empty.
 
+        It is the same before and after :meth:`encode`, so that it can tell whether an artefact is current.
+        """
+        return ""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Dimensions of the vectors; may load a model to find out."""
+
+    @abstractmethod
     def encode(self, dataset: Dataset) -> ItemVectors:
-        """Return the vectors of all items of ``dataset``."""
-        ...
+        """Return the vectors of all items of ``dataset``. Of its interactions only the training part is read.
+
+        Raises:
+            DataError: if the source says nothing about any item.
+        """
+
+    @abstractmethod
+    def encode_new(self, items: pl.DataFrame) -> ItemVectors:
+        """Return the vectors of items that come later, which may all be unknown to the source.
+
+        Args:
+            items: the columns of the dataset's ``items.parquet``.
+        """
+
+    def save_pretrained(self, folder: Path) -> None:  # noqa: B027 - most encoders need not define it
+        """Write what :meth:`encode` learnt, as safetensors; most encoders learn nothing."""
+
+    def restore(self, folder: Path) -> None:  # noqa: B027
+        """Take back what :meth:`save_pretrained` wrote, so that :meth:`encode_new` goes on as before.
+
+        Raises:
+            ArtifactError: if it is missing or broken.
+        """
+
+
+def unknown(items: int, dim: int) -> ItemVectors:
+    """Return what a source says that knows none of ``items`` items."""
+    return ItemVectors(np.zeros((items, dim), dtype=np.float32), np.zeros(items, dtype=bool))

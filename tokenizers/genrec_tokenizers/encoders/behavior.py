@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from genrec.data.dataset import SPLITS, Dataset, Sequences
 from genrec.errors import DataError
-from genrec_tokenizers.encoders.base import ItemVectors
+from genrec_tokenizers.encoders.base import Encoder, ItemVectors, unknown
 
 CONTEXT_SMOOTHING = 0.75  # flattens the contexts' counts, which otherwise favour rare contexts
 
 
-class BehaviorEncoder:
+class BehaviorEncoder(Encoder):
     """PPMI of windowed co-occurrence, made dense by a truncated SVD.
 
     An item without a neighbour in the training part is not ``known``.
@@ -36,13 +37,14 @@ class BehaviorEncoder:
     name = "behavior"
 
     def __init__(self, dim: int = 64, window: int = 5, seed: int = 0) -> None:
-        self.dim = dim
+        self._dim = dim
         self.window = window
         self.seed = seed
 
-    def fingerprint(self) -> str:
-        """Return nothing: the vectors depend on the dataset alone."""
-        return ""
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return self._dim
 
     def encode(self, dataset: Dataset) -> ItemVectors:
         """Return float32 [items, dim].
@@ -58,6 +60,10 @@ class BehaviorEncoder:
             )
         association = ppmi(counts)
         return ItemVectors(truncated_svd(association, self.dim, self.seed), np.diff(association.indptr) > 0)
+
+    def encode_new(self, items: pl.DataFrame) -> ItemVectors:
+        """Return zeros, all unknown: nobody has used these items yet."""
+        return unknown(len(items), self.dim)
 
 
 def cooccurrences(sequences: Sequences, items: int, window: int) -> sparse.csr_matrix:

@@ -1,7 +1,8 @@
-"""A cache of text vectors, in chunks named by the digest of their content.
+"""A cache of vectors, in chunks named by the digest of their content.
 
 One file holds one chunk and is written whole or not at all, so a killed run goes on after its last whole
-chunk, and another run over the same texts and the same model reads instead of encoding.
+chunk, and another run over the same contents and the same model reads instead of encoding. Several processes
+that share the folder each make a part of the chunks.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +19,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from genrec.console import remark
+from genrec.console import progress_bar, remark
+from genrec_tokenizers.encoders.processes import process_share, wait_for_all
 
 Vectors = npt.NDArray[np.float32]
 
@@ -29,25 +32,70 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genrec"
 
 
+def encode_all(
+    contents: Sequence[str],
+    encode: Callable[[Sequence[str]], Vectors],
+    fingerprint: str,
+    folder: Path,
+    what: str,
+    chunk: int = 512,
+) -> Vectors:
+    """Return the vectors of ``contents``, at least one, behind a progress bar with the rate.
+
+    Under ``accelerate launch`` each process encodes its share of the chunks into the folder, waits for the others,
+    and reads theirs; what a process cannot read, because the folder is not shared, it encodes itself.
+
+    Args:
+        contents: texts, or the digests of what stands for them.
+        encode: the encoder, called for the chunks that are not cached.
+        fingerprint: digest of everything besides the contents that the vectors depend on.
+        folder: where the cache lies.
+        what: what is encoded, in the plural.
+        chunk: contents in a file.
+    """
+    rank, processes = process_share()
+    if processes > 1:
+        chunks = range(rank * chunk, len(contents), processes * chunk)
+        mine = [content for start in chunks for content in contents[start : start + chunk]]
+        _show(encode_cached(mine, encode, fingerprint, folder, chunk), len(mine), what, quiet=rank > 0)
+        wait_for_all()
+    parts, cached = _show(
+        encode_cached(contents, encode, fingerprint, folder, chunk), len(contents), what, rank > 0
+    )
+    if cached and processes == 1:
+        remark(f"{cached:,} of {len(contents):,} {what} were encoded before; their vectors come from {folder}.")
+    return np.concatenate(parts)
+
+
+def _show(parts: Iterator[tuple[Vectors, bool]], total: int, what: str, quiet: bool) -> tuple[list[Vectors], int]:
+    """Run through ``parts`` behind a progress bar; return them and how many vectors were cached."""
+    started, cached, done = time.monotonic(), 0, []
+    with progress_bar() as bar:
+        bar.disable = quiet
+        task = bar.add_task(f"Encoding {what}", total=total)
+        for vectors, hit in parts:
+            done.append(vectors)
+            cached += hit * len(vectors)
+            fresh = sum(map(len, done)) - cached
+            rate = f" ({fresh / (time.monotonic() - started):,.1f}/s)" if fresh else ""
+            bar.update(task, advance=len(vectors), description=f"Encoding {what}{rate}")
+    return done, cached
+
+
 def encode_cached(
-    texts: Sequence[str],
+    contents: Sequence[str],
     encode: Callable[[Sequence[str]], Vectors],
     fingerprint: str,
     folder: Path,
     chunk: int = 512,
 ) -> Iterator[tuple[Vectors, bool]]:
-    """Yield the vectors of ``texts`` chunk by chunk, each with whether it came from the cache.
+    """Yield the vectors of ``contents`` chunk by chunk, each with whether it came from the cache.
 
-    Args:
-        texts: what to encode.
-        encode: the encoder, called for the chunks that are not cached.
-        fingerprint: digest of everything besides the texts that the vectors depend on.
-        folder: where the files lie.
-        chunk: texts in a file.
+    The arguments are those of :func:`encode_all`.
     """
     writable = True
-    for start in range(0, len(texts), chunk):
-        part = texts[start : start + chunk]
+    for start in range(0, len(contents), chunk):
+        part = contents[start : start + chunk]
         file = folder / f"{_digest(fingerprint, part)}.safetensors"
         found = _read(file, len(part))
         if found is not None:
@@ -58,10 +106,10 @@ def encode_cached(
         yield vectors, False
 
 
-def _digest(fingerprint: str, texts: Sequence[str]) -> str:
+def _digest(fingerprint: str, contents: Sequence[str]) -> str:
     digest = hashlib.sha256(fingerprint.encode())
-    for text in texts:
-        raw = text.encode()
+    for content in contents:
+        raw = content.encode()
         digest.update(len(raw).to_bytes(8, "little") + raw)
     return digest.hexdigest()
 
@@ -84,6 +132,6 @@ def _write(file: Path, vectors: Vectors) -> bool:
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        remark(f"Text vectors are not cached ({error}); name a writable folder in GENREC_CACHE.")
+        remark(f"Vectors are not cached ({error}); name a writable folder in GENREC_CACHE.")
         return False
     return True
