@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from genrec.data.dataset import Dataset
+from genrec_tokenizers.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,14 @@ class ItemVectors:
 
 
 class Encoder(ABC):
-    """Turns one source of knowledge about items into vectors, for a dataset and for items that come later."""
+    """Turns one source of knowledge about items into vectors, for a dataset and for items that come later.
+
+    Attributes:
+        engine: who does the work of those encoders that can share it; this process if None.
+    """
 
     name: ClassVar[str]
+    engine: Engine | None = None
 
     def fingerprint(self) -> str:
         """Return a digest of what the vectors depend on besides the dataset and the settings; may be empty.

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from genrec.console import progress_bar, remark
 from genrec_tokenizers.encoders.processes import process_share, wait_for_all
+from genrec_tokenizers.engine import Engine, LocalEngine
 
 Vectors = npt.NDArray[np.float32]
 
@@ -39,6 +40,7 @@ def encode_all(
     folder: Path,
     what: str,
     chunk: int = 512,
+    engine: Engine | None = None,
 ) -> Vectors:
     """Return the vectors of ``contents``, at least one, behind a progress bar with the rate.
 
@@ -52,15 +54,16 @@ def encode_all(
         folder: where the cache lies.
         what: what is encoded, in the plural.
         chunk: contents in a file.
+        engine: who does the chunks that are not cached; this process if not told.
     """
     rank, processes = process_share()
     if processes > 1:
         chunks = range(rank * chunk, len(contents), processes * chunk)
         mine = [content for start in chunks for content in contents[start : start + chunk]]
-        _show(encode_cached(mine, encode, fingerprint, folder, chunk), len(mine), what, quiet=rank > 0)
+        _show(encode_cached(mine, encode, fingerprint, folder, chunk, engine), len(mine), what, quiet=rank > 0)
         wait_for_all()
     parts, cached = _show(
-        encode_cached(contents, encode, fingerprint, folder, chunk), len(contents), what, rank > 0
+        encode_cached(contents, encode, fingerprint, folder, chunk, engine), len(contents), what, rank > 0
     )
     if cached and processes == 1:
         remark(f"{cached:,} of {len(contents):,} {what} were encoded before; their vectors come from {folder}.")
@@ -88,20 +91,23 @@ def encode_cached(
     fingerprint: str,
     folder: Path,
     chunk: int = 512,
+    engine: Engine | None = None,
 ) -> Iterator[tuple[Vectors, bool]]:
     """Yield the vectors of ``contents`` chunk by chunk, each with whether it came from the cache.
 
     The arguments are those of :func:`encode_all`.
     """
+    parts = [contents[start : start + chunk] for start in range(0, len(contents), chunk)]
+    files = [folder / f"{_digest(fingerprint, part)}.safetensors" for part in parts]
+    cached = [_is_whole(file, len(part)) for file, part in zip(files, parts, strict=True)]
+    missing = [part for part, hit in zip(parts, cached, strict=True) if not hit]
+    fresh = (engine or LocalEngine()).map(lambda: encode, missing)
     writable = True
-    for start in range(0, len(contents), chunk):
-        part = contents[start : start + chunk]
-        file = folder / f"{_digest(fingerprint, part)}.safetensors"
-        found = _read(file, len(part))
-        if found is not None:
-            yield found, True
+    for file, hit in zip(files, cached, strict=True):
+        if hit:
+            yield load_file(file)["vectors"], True
             continue
-        vectors = np.ascontiguousarray(encode(part), dtype=np.float32)
+        vectors = np.ascontiguousarray(next(fresh), dtype=np.float32)
         writable = writable and _write(file, vectors)
         yield vectors, False
 
@@ -114,12 +120,14 @@ def _digest(fingerprint: str, contents: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _read(file: Path, rows: int) -> Vectors | None:
+def _is_whole(file: Path, rows: int) -> bool:
+    """Say whether a chunk can be read and has as many rows as it should."""
     try:
-        vectors = load_file(file)["vectors"]
-    except (OSError, KeyError, SafetensorError):
-        return None
-    return vectors if vectors.ndim == 2 and len(vectors) == rows else None
+        with safe_open(file, "numpy") as tensors:
+            shape = tensors.get_slice("vectors").get_shape()
+    except (OSError, SafetensorError):
+        return False
+    return len(shape) == 2 and shape[0] == rows
 
 
 def _write(file: Path, vectors: Vectors) -> bool:

@@ -118,7 +118,8 @@ class ImageEncoder(Encoder):
                     vectors[rows] = self._model()[0]([image for image in images if image is not None])
             return vectors
 
-        vectors = encode_all(digests, encode, f"{self.fingerprint()}/{self.dtype}", self.cache, "images", _CHUNK)
+        key = f"{self.fingerprint()}/{self.dtype}"
+        vectors = encode_all(digests, encode, key, self.cache, "images", _CHUNK, self.engine)
         self._dim = vectors.shape[1]
         return vectors
 

@@ -149,7 +149,7 @@ class TextEncoder(Encoder):
 
         adapter = self._adapter.digest if self._adapter else ""
         key = f"{self.fingerprint()}/{self.max_tokens}/{self.dtype}/{'passages' if by_field else 'cut'}/{adapter}"
-        vectors = encode_all(texts, encode, key, self.cache, "texts")
+        vectors = encode_all(texts, encode, key, self.cache, "texts", engine=self.engine)
         self._dim = vectors.shape[1]
         return vectors
 
