@@ -56,12 +56,15 @@ def tokenize(
     if call is None:
         return
     from genrec_tokenizers.config import TokenizeConfig
+    from genrec_tokenizers.encoders.processes import is_main_process
     from genrec_tokenizers.engine import make_engine
     from genrec_tokenizers.make import make_semantic_ids
 
     section = call.settings.section("tokenize", TokenizeConfig)
     workers = make_engine(engine)
     manifest = make_semantic_ids(section, call.run, call.settings.seed, force=call.force, engine=workers)
+    if not is_main_process():
+        return
     folder = call.run / "semantic_ids"
     page = _write_report(call.run) if report else {}
     if as_json:

@@ -174,3 +174,29 @@ def test_identical_items_beyond_the_limit_are_named(
     config = settings(codebook_size=16).model_copy(update={"collisions": CollisionsConfig(max_group=4)})
     with pytest.raises(DataError, match="10 items have the same codes, more than the 4 allowed: 'same title'"):
         make_semantic_ids(config, tmp_path / "run", seed=0)
+
+
+def test_codebooks_can_be_learnt_from_a_sample(run: Path) -> None:
+    config = settings().model_copy(update={"fit_items": 20})
+    make_semantic_ids(config, run, seed=0)
+    quantizer = ResidualKMeans.from_pretrained(run / "semantic_ids")
+    embeddings = load_file(run / "semantic_ids" / "embeddings.safetensors")["embeddings"]
+    drawn = np.sort(np.random.default_rng(0).permutation(40)[:20])
+    again = ResidualKMeans((4, 4), iterations=5).fit(embeddings[drawn])
+    assert all(np.array_equal(*pair) for pair in zip(quantizer.codebooks, again.codebooks, strict=True))
+    assert np.array_equal(Catalogue.load(run / "semantic_ids").codes[:, :2], again.encode(embeddings))
+
+
+def test_codes_too_many_for_the_items_are_pointed_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_semantic_ids(settings(codebook_size=3), run, seed=0)
+    assert "codebook_size" not in capsys.readouterr().err
+    make_semantic_ids(settings(codebook_size=8), run, seed=0)
+    assert "8 codes a level are many for 40 items" in capsys.readouterr().err
+
+
+def test_images_that_nobody_reads_are_pointed_out(
+    tmp_path: Path, write_dataset: WriteDataset, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(random_log(rng), item_titles(), image=["a.jpg"] * 40)
+    make_semantic_ids(settings(), tmp_path / "run", seed=0)
+    assert "40 items have an image, and none is read" in capsys.readouterr().err

@@ -16,8 +16,9 @@ from genrec.errors import DataError
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue, SIDVocabulary
 from genrec_tokenizers.collisions import append_level
-from genrec_tokenizers.config import EncodersConfig, TokenizeConfig
-from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, TextEncoder
+from genrec_tokenizers.config import TokenizeConfig
+from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, make_encoders
+from genrec_tokenizers.encoders.processes import is_main_process, wait_for_all
 from genrec_tokenizers.encoders.text import item_texts
 from genrec_tokenizers.engine import Engine, LocalEngine, encode_rows
 from genrec_tokenizers.fusion import make_fusion
@@ -26,7 +27,9 @@ from genrec_tokenizers.quantizers import Quantizer, make_quantizer
 
 KIND = "semantic_ids"
 EMBEDDINGS_FILE, QUALITY_FILE, NAMES_FILE = "embeddings.safetensors", "quality.json", "code_names.json"
+_SHARED = ("text", "image")  # encoders whose work is divided among processes
 _SHOWN = 5
+_ITEMS_A_CODE = 10  # with fewer, the second level was measured to collapse (docs/semantic-ids.md)
 
 
 def make_semantic_ids(
@@ -47,6 +50,8 @@ def make_semantic_ids(
         force: make it again even if it is current.
         engine: who encodes and assigns; this process if not told. The IDs do not depend on it.
 
+    Under ``accelerate launch`` the processes divide the texts and images among them; the main one does the rest.
+
     Raises:
         ArtifactError: if there is no dataset.
         DataError: if the items cannot be told apart, or cannot be encoded.
@@ -59,22 +64,16 @@ def make_semantic_ids(
     if not force and is_current(folder, KIND, settings, inputs):
         remark(f"{folder} is up to date.")
         return open_artifact(folder, KIND)
-    with new_artifact(folder, KIND, settings, inputs, seed) as draft:
-        dataset = Dataset.load(Path(run) / "dataset")
-        draft.details = _write(dataset, encoders, config, seed, draft.path, engine or LocalEngine())
+    dataset = Dataset.load(Path(run) / "dataset")
+    for encoder, _ in encoders:
+        encoder.engine = engine
+    if is_main_process():
+        with new_artifact(folder, KIND, settings, inputs, seed) as draft:
+            draft.details = _write(dataset, encoders, config, seed, draft.path, engine or LocalEngine())
+    else:
+        _encode_share(dataset, encoders)
+    wait_for_all()
     return open_artifact(folder, KIND)
-
-
-def make_encoders(config: EncodersConfig, seed: int) -> list[tuple[Encoder, float]]:
-    """Return the encoders that count, each with its weight."""
-    encoders: list[tuple[Encoder, float]] = []
-    text, behavior = config.text, config.behavior
-    if text.weight > 0:
-        encoder = TextEncoder(text.model, text.fields, text.max_tokens, text.batch_size)
-        encoders.append((encoder, text.weight))
-    if behavior.weight > 0:
-        encoders.append((BehaviorEncoder(behavior.dim, behavior.window, seed), behavior.weight))
-    return encoders
 
 
 def train_popularity(dataset: Dataset) -> npt.NDArray[np.int64]:
@@ -82,6 +81,13 @@ def train_popularity(dataset: Dataset) -> npt.NDArray[np.int64]:
     sequences = dataset.sequences
     seen = sequences.items[sequences.splits == SPLITS.index("train")]
     return np.bincount(seen, minlength=len(dataset.items)).astype(np.int64)
+
+
+def _encode_share(dataset: Dataset, encoders: list[tuple[Encoder, float]]) -> None:
+    """Encode one process's share of the texts and images into the cache, from which the main process reads."""
+    for encoder, _ in encoders:
+        if encoder.name in _SHARED:
+            encoder.encode(dataset)
 
 
 def _write(
@@ -94,6 +100,7 @@ def _write(
 ) -> dict[str, object]:
     """Make the files of the artefact in ``folder`` and return its figures."""
     _refuse_repeated(dataset.item_ids)
+    _point_out(dataset, encoders, config)
     sources = {encoder.name: encoder.encode(dataset) for encoder, _ in encoders}
     for name, source in sources.items():
         _refuse_broken(name, source, dataset.item_ids)
@@ -107,6 +114,8 @@ def _write(
     figures["unknown"] = {name: int((~source.known).sum()) for name, source in sources.items()}
     sizes = quantizer.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
     Catalogue(dataset.item_ids, unique, sizes, dataset.titles).save(folder)
+    for encoder, _ in encoders:
+        encoder.save_pretrained(folder)
     fusion.save_pretrained(folder)
     quantizer.save_pretrained(folder)
     save_file({"embeddings": embeddings}, folder / EMBEDDINGS_FILE)
@@ -148,6 +157,19 @@ def _names(codes: npt.NDArray[np.int32], texts: list[str], seed: int) -> dict[st
 
 def _write_json(file: Path, content: object) -> None:
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _point_out(dataset: Dataset, encoders: list[tuple[Encoder, float]], config: TokenizeConfig) -> None:
+    """Say what a person may have overlooked."""
+    images = "image" in dataset.items.columns and dataset.items["image"].count()
+    if images and "image" not in {encoder.name for encoder, _ in encoders}:
+        remark(f"{images:,} items have an image, and none is read: tokenize.encoders.image.weight=1 uses them.")
+    items, codes = len(dataset.items), max(config.quantizer.codebook_sizes)
+    if config.quantizer.levels > 1 and items < _ITEMS_A_CODE * codes:
+        remark(
+            f"{codes:,} codes a level are many for {items:,} items: later levels will hardly be used. "
+            f"Try tokenize.quantizer.codebook_size={max(2, items // 35)}."
+        )
 
 
 def _refuse_repeated(item_ids: list[str]) -> None:

@@ -13,9 +13,9 @@ import polars as pl
 from genrec.errors import ArtifactError
 from genrec.runs import Manifest, open_artifact
 from genrec_tokenizers.config import TokenizeConfig
-from genrec_tokenizers.encoders import Encoder, ItemVectors
+from genrec_tokenizers.encoders import Encoder, ItemVectors, make_encoders
 from genrec_tokenizers.fusion import Fusion, load_fusion
-from genrec_tokenizers.make import KIND, make_encoders
+from genrec_tokenizers.make import KIND
 from genrec_tokenizers.quantizers import Quantizer, load_quantizer
 
 
