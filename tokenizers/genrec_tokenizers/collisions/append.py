@@ -1,46 +1,15 @@
-"""Collisions: items whose codes are equal are told apart by one more level."""
+"""Colliding items are numbered by one more level."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from genrec.errors import DataError
 from genrec.semantic_ids.catalogue import unique_rows
-
-_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Which items share their codes.
-
-    Args:
-        of_item: int64 [items], the number of the item's group; groups are numbered in the order of their codes.
-        sizes: int64 [groups].
-    """
-
-    of_item: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-
-    @property
-    def colliding(self) -> int:
-        """The number of items that share their codes with another item."""
-        return int(self.sizes[self.sizes > 1].sum())
-
-    @property
-    def largest(self) -> int:
-        """The number of items of the largest group."""
-        return int(self.sizes.max(initial=0))
-
-
-def groups_of(codes: npt.NDArray[np.integer]) -> Groups:
-    """Group items by equal rows of codes [items, levels]."""
-    _, of_item, sizes = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-    return Groups(of_item.reshape(-1).astype(np.int64), sizes.astype(np.int64))
+from genrec_tokenizers.collisions.groups import SHOWN, Groups, groups_of, names_of
 
 
 def append_level(
@@ -83,9 +52,9 @@ def append_level(
 
 def _too_many(groups: Groups, max_group: int, titles: Sequence[str] | None) -> tuple[list[str], str]:
     problems = []
-    for group in np.flatnonzero(groups.sizes > max_group)[:_SHOWN]:
+    for group in np.flatnonzero(groups.sizes > max_group)[:SHOWN]:
         members = np.flatnonzero(groups.of_item == group)
-        names = f": {', '.join(repr(titles[item]) for item in members[:_SHOWN])}, …" if titles else ""
+        names = f": {names_of(members, titles)}" if titles else ""
         problems.append(f"{len(members):,} items have the same codes, more than the {max_group:,} allowed{names}")
     remedy = (
         "Nothing tells them apart if their texts are equal and nobody used them in training: see to their texts. "
