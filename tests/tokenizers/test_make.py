@@ -17,6 +17,7 @@ from genrec.semantic_ids.catalogue import unique_rows
 from genrec_tokenizers.config import CollisionsConfig, TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, ItemVectors
 from genrec_tokenizers.make import make_semantic_ids, train_popularity
+from genrec_tokenizers.neighbors import NeighborCodes
 from genrec_tokenizers.quantizers import ResidualKMeans
 from tests.tokenizers.conftest import WriteDataset, item_name, item_titles, random_log
 
@@ -200,3 +201,14 @@ def test_images_that_nobody_reads_are_pointed_out(
     write_dataset(random_log(rng), item_titles(), image=["a.jpg"] * 40)
     make_semantic_ids(settings(), tmp_path / "run", seed=0)
     assert "40 items have an image, and none is read" in capsys.readouterr().err
+
+
+def test_neighbour_codes_are_written_where_asked_for(run: Path) -> None:
+    folder = run / "semantic_ids"
+    make_semantic_ids(settings(), run, seed=0)
+    assert not (folder / "neighbor_codes.safetensors").exists()
+    make_semantic_ids(settings().model_copy(update={"neighbors": 3}), run, seed=0)
+    codes = load_file(folder / "neighbor_codes.safetensors")["codes"]
+    assert codes.shape == (40, 3)
+    embeddings = load_file(folder / "embeddings.safetensors")["embeddings"]
+    assert np.array_equal(NeighborCodes.from_pretrained(folder).encode(embeddings), codes)

@@ -64,7 +64,6 @@ class RayEngine:
             import ray
         except ImportError as error:
             raise MissingPackageError("ray", "--engine ray", "pip install 'genrec[ray]'") from error
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
         if not ray.is_initialized():
             ray.init(logging_level="error", log_to_driver=False, include_dashboard=False)
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -75,6 +74,7 @@ class RayEngine:
             return
         import ray.data
 
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # the import sets it up anew
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = ray.data.from_items(
             [{"number": number, "part": part} for number, part in enumerate(parts)],

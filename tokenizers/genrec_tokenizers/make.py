@@ -22,11 +22,13 @@ from genrec_tokenizers.encoders.processes import is_main_process, wait_for_all
 from genrec_tokenizers.encoders.text import item_texts
 from genrec_tokenizers.engine import Engine, LocalEngine, encode_rows
 from genrec_tokenizers.fusion import make_fusion
+from genrec_tokenizers.neighbors import NeighborCodes
 from genrec_tokenizers.quality import code_names, quality
 from genrec_tokenizers.quantizers import Quantizer, make_quantizer
 
 KIND = "semantic_ids"
 EMBEDDINGS_FILE, QUALITY_FILE, NAMES_FILE = "embeddings.safetensors", "quality.json", "code_names.json"
+NEIGHBORS_FILE = "neighbor_codes.safetensors"
 _SHARED = ("text", "image")  # encoders whose work is divided among processes
 _SHOWN = 5
 _ITEMS_A_CODE = 10  # with fewer, the second level was measured to collapse (docs/semantic-ids.md)
@@ -40,7 +42,9 @@ def make_semantic_ids(
     The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
     (:class:`genrec_tokenizers.quantizers.Quantizer`), the fusion (:class:`genrec_tokenizers.fusion.Fusion`), the
     fused vectors (``embeddings.safetensors``, float32 [items, dim]), the telling words of each code of the first
-    level (``code_names.json``) and ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are
+    level (``code_names.json``), if asked for the nearest items of each
+    (:class:`genrec_tokenizers.neighbors.NeighborCodes`, and int32 [items, count] in
+    ``neighbor_codes.safetensors``), and ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are
     also the manifest's details.
 
     Args:
@@ -119,6 +123,10 @@ def _write(
     fusion.save_pretrained(folder)
     quantizer.save_pretrained(folder)
     save_file({"embeddings": embeddings}, folder / EMBEDDINGS_FILE)
+    if config.neighbors:
+        neighbors = NeighborCodes(config.neighbors).fit(embeddings)
+        neighbors.save_pretrained(folder)
+        save_file({"codes": neighbors.encode(embeddings)}, folder / NEIGHBORS_FILE)
     _write_json(folder / QUALITY_FILE, figures)
     _write_json(folder / NAMES_FILE, _names(unique, item_texts(dataset.items), seed))
     return figures
