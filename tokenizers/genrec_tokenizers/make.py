@@ -42,10 +42,10 @@ def make_semantic_ids(
     The folder holds the catalogue (:class:`genrec.semantic_ids.Catalogue`), the quantizer
     (:class:`genrec_tokenizers.quantizers.Quantizer`), the fusion (:class:`genrec_tokenizers.fusion.Fusion`), the
     fused vectors (``embeddings.safetensors``, float32 [items, dim]), the telling words of each code of the first
-    level (``code_names.json``), if asked for the nearest items of each
-    (:class:`genrec_tokenizers.neighbors.NeighborCodes`, and int32 [items, count] in
-    ``neighbor_codes.safetensors``), and ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are
-    also the manifest's details.
+    level (``code_names.json``) and ``quality.json`` (:func:`genrec_tokenizers.quality.quality`), whose figures are
+    also the manifest's details. Where they are asked for, it also holds the nearest items of each
+    (``neighbor_codes.safetensors``, int32 [items, count], and what
+    :class:`genrec_tokenizers.neighbors.NeighborCodes` saves).
 
     Args:
         config: the ``tokenize`` section.

@@ -34,6 +34,6 @@ class TokenizeConfig(Section):
         None, ge=2, description="Learn the codebooks from this many items drawn at random; null means all of them."
     )
     neighbors: int = Field(
-        0, ge=0, description="Also write each item's nearest items, QARM's VQ codes for rankers: so many; 0 for none."
+        0, ge=0, description="Also write so many nearest items of each, QARM's VQ codes for rankers; 0: none."
     )
     collisions: CollisionsConfig = Field(CollisionsConfig(), description="How equal codes are told apart.")
