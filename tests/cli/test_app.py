@@ -82,7 +82,8 @@ def assert_refused(done: Done, *words: str) -> None:
 def test_all_ten_verbs_are_there(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert list(VERBS) == "demo init data tokenize train evaluate report recommend catalogue doctor".split()
+    assert VERBS[:6] == ("demo", "init", "data", "tokenize", "train", "evaluate")
+    assert VERBS[6:] == ("report", "recommend", "catalogue", "doctor")
     for verb in VERBS:
         assert f" {verb} " in done.stdout
 
