@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genrec.errors import DataError
-from genrec_tokenizers.encoders import ItemVectors
-from genrec_tokenizers.fusion import Concatenation, load_fusion
+from genrec.data import Dataset
+from genrec.errors import ArtifactError, DataError
+from genrec_tokenizers.alignment.losses import symmetric_infonce
+from genrec_tokenizers.config.fusion import ConcatenationConfig, ProjectionConfig, QFormerConfig
+from genrec_tokenizers.encoders import BehaviorEncoder, ItemVectors
+from genrec_tokenizers.fusion import Concatenation, load_fusion, make_fusion
+from genrec_tokenizers.fusion.qformer import FusionQFormer
+from tests.tokenizers.conftest import WriteDataset, item_titles, random_log
 
 
 def source(rng: np.random.Generator, items: int = 30, dim: int = 5, unknown: int = 0) -> ItemVectors:
@@ -93,3 +100,97 @@ def test_later_items_are_seen_through_the_frozen_statistics(
     assert np.allclose(load_fusion(tmp_path).transform(later), fused[10:14], atol=1e-6)
     with pytest.raises(DataError, match=r"made from \[5, 3\]"):
         fusion.transform(later[::-1])
+
+
+SMALL = {"dim": 8, "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+TRAINED = [ProjectionConfig(**SMALL), QFormerConfig(**SMALL), QFormerConfig(**SMALL, cic=0.1, mixup=0.5, queries=3)]
+
+
+@pytest.fixture
+def dataset(write_dataset: WriteDataset, rng: np.random.Generator) -> Dataset:
+    return write_dataset(random_log(rng, users=40), item_titles())
+
+
+def content_and_behavior(dataset: Dataset, rng: np.random.Generator) -> list[ItemVectors]:
+    """Content that says little of what is used together, and behaviour without its first four items."""
+    behavior = BehaviorEncoder(dim=6).encode(dataset)
+    behavior.vectors[:4], behavior.known[:4] = 0, False
+    content = rng.normal(size=(40, 10)).astype(np.float32)
+    content[20:, 0] += 1
+    return [ItemVectors(content, np.arange(40) != 30), behavior]
+
+
+@pytest.mark.parametrize("config", TRAINED, ids=["projection", "qformer", "every option"])
+def test_a_trained_fusion_repeats_itself_and_goes_on_after_a_round_trip(
+    config: ProjectionConfig, dataset: Dataset, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    sources = content_and_behavior(dataset, rng)
+    fusion = make_fusion(config, [1.0, 0.5], seed=3)
+    fused = fusion.fit_transform(sources, dataset)
+    assert fused.shape == (40, 8)
+    assert fused.dtype == np.float32
+    assert np.allclose(np.linalg.norm(fused, axis=1), 1, atol=1e-5)  # those without a source as well
+    assert np.array_equal(fused, make_fusion(config, [1.0, 0.5], seed=3).fit_transform(sources, dataset))
+    fusion.save_pretrained(tmp_path)
+    again = load_fusion(tmp_path)
+    later = [ItemVectors(one.vectors[2:9], one.known[2:9]) for one in sources]
+    assert np.allclose(again.transform(later), fused[2:9], atol=1e-5)
+    assert again.settings() == fusion.settings()
+    with pytest.raises(DataError, match=r"made from \[10, 6\]"):
+        again.transform(later[::-1])
+
+
+@pytest.mark.parametrize("config", TRAINED[:2], ids=["projection", "qformer"])
+def test_training_brings_held_out_pairs_nearer_and_says_so(
+    config: ProjectionConfig, dataset: Dataset, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = content_and_behavior(dataset, rng)[:1]
+    make_fusion(config, [1.0], seed=0).fit_transform(sources, dataset)
+    told = " ".join(capsys.readouterr().err.split())
+    found = re.search(r"from (0\.\d+) to (0\.\d+); plain concatenation has (0\.\d+)", told)
+    assert found
+    before, after, plain = map(float, found.groups())
+    assert after > max(before, plain)
+
+
+def test_a_q_former_reads_what_is_there_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    network = FusionQFormer([5, 3], dim=8, queries=2, layers=2, dropout=0.5).eval()
+    plain = torch.randn(4, 8)
+    known = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
+    with torch.no_grad():
+        fused = network(plain, known)
+        changed = plain.clone()
+        changed[1, 5:], changed[2, :5], changed[3] = 9, 9, 9  # what is hidden
+        again = network(changed, known)
+        changed[0] = 9
+        other = network(changed, known)
+    assert fused.shape == (4, 8)
+    assert torch.isfinite(fused).all()
+    torch.testing.assert_close(fused, again)
+    assert not torch.allclose(fused[0], other[0])
+    assert not torch.allclose(fused[1], fused[3])
+
+
+def test_the_loss_reaches_every_part_of_the_q_former() -> None:
+    torch.manual_seed(0)
+    network = FusionQFormer([5, 3], dim=8, queries=2, layers=2, dropout=0.0)
+    plain, known = torch.randn(6, 8), torch.ones(6, 2, dtype=torch.bool)
+    symmetric_infonce(network(plain, known), network(plain + 0.1, known), 0.1).backward()
+    silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
+
+
+def test_every_kind_is_made_by_its_settings() -> None:
+    kinds = {config.kind: make_fusion(config, [1.0], seed=0) for config in (ConcatenationConfig(), *TRAINED[:2])}
+    assert {kind: type(fusion).kind for kind, fusion in kinds.items()} == {kind: kind for kind in kinds}
+
+
+def test_weights_that_do_not_fit_are_refused(dataset: Dataset, rng: np.random.Generator, tmp_path: Path) -> None:
+    fusion = make_fusion(TRAINED[0].model_copy(update={"epochs": 1}), [1.0], seed=0)
+    fusion.fit_transform(content_and_behavior(dataset, rng)[:1], dataset)
+    fusion.save_pretrained(tmp_path)
+    settings = (tmp_path / "fusion.json").read_text()
+    (tmp_path / "fusion.json").write_text(settings.replace('"dim": 8', '"dim": 12'))
+    with pytest.raises(ArtifactError, match="no readable projection fusion"):
+        load_fusion(tmp_path)

@@ -15,7 +15,11 @@ from genrec_tokenizers.fusion.concatenation import Concatenation
 __all__ = ["KINDS", "Concatenation", "Fusion", "load_fusion", "make_fusion"]
 
 # Where the class of each tokenize.fusion.kind lives; imported when it is asked for, since some need torch.
-KINDS = {"concatenation": "concatenation:Concatenation"}
+KINDS = {
+    "concatenation": "concatenation:Concatenation",
+    "projection": "projection:Projection",
+    "qformer": "qformer:QFormer",
+}
 
 
 def make_fusion(config: FusionConfig, weights: Sequence[float], seed: int) -> Fusion:
