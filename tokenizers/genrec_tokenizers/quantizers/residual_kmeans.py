@@ -14,6 +14,8 @@ import numpy.typing as npt
 from genrec_tokenizers.quantizers.residual import ClusteredQuantizer, nearest
 from genrec_tokenizers.vectors import chunks
 
+_START_ITEMS = 16_384  # k-means++ goes over them once a centroid
+
 
 class ResidualKMeans(ClusteredQuantizer):
     """Plain residual k-means with faiss, on all items.
@@ -51,15 +53,33 @@ class ResidualKMeans(ClusteredQuantizer):
 def cluster(
     vectors: npt.NDArray[np.float32], size: int, iterations: int, seed: int, restarts: int = 1
 ) -> npt.NDArray[np.float32]:
-    """Return ``size`` centroids of float32 [items, dim] by faiss's k-means on all items, float32 [size, dim]."""
-    kmeans = faiss.Kmeans(
-        vectors.shape[1],
-        size,
-        niter=iterations,
-        nredo=restarts,
-        seed=seed % 2**31,  # faiss takes a C int
-        min_points_per_centroid=1,  # few items a code are normal here, not worth faiss's warning
-        max_points_per_centroid=len(vectors),  # learn from all items, not from a sample
-    )
-    kmeans.train(vectors)
-    return np.ascontiguousarray(kmeans.centroids, dtype=np.float32)
+    """Return ``size`` centroids of float32 [items, dim] by faiss's k-means on all items, float32 [size, dim].
+
+    It starts from k-means++ on some of the items (Arthur and Vassilvitskii, 2007). Starting from random items, the
+    first level makes clusters of very different sizes, and the levels after it collapse into a few codes.
+    """
+    best, least = np.empty((0, vectors.shape[1]), dtype=np.float32), np.inf
+    for restart in range(restarts):
+        kmeans = faiss.Kmeans(vectors.shape[1], size, niter=iterations, **_options(len(vectors), seed))
+        error = kmeans.train(vectors, init_centroids=_start(vectors, size, seed + 1000 * restart))
+        if error < least:
+            best, least = np.array(kmeans.centroids, dtype=np.float32), error
+    return best
+
+
+def _start(vectors: npt.NDArray[np.float32], size: int, seed: int) -> npt.NDArray[np.float32]:
+    """Return k-means++ centroids from at most max(:data:`_START_ITEMS`, 4 · size) of the vectors."""
+    number = max(_START_ITEMS, 4 * size)
+    sample = vectors
+    if len(vectors) > number:
+        sample = vectors[np.sort(np.random.default_rng(seed).choice(len(vectors), number, replace=False))]
+    method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
+    kmeans = faiss.Kmeans(vectors.shape[1], size, niter=0, init_method=method, **_options(len(sample), seed))
+    kmeans.train(sample)
+    return np.array(kmeans.centroids, dtype=np.float32)
+
+
+def _options(items: int, seed: int) -> dict[str, int]:
+    """Return what faiss is told of seed and sampling: learn from all items, and warn of few items a code never."""
+    # The seed is a C int there.
+    return {"seed": seed % 2**31, "min_points_per_centroid": 1, "max_points_per_centroid": items}
