@@ -235,7 +235,6 @@ def _print_items(what: str, rows: Sequence[dict[str, Any]]) -> None:
 
 def _print_next(version: Version, run: Path) -> None:
     print(f"Version {version.number} is current: {version.items:,} items, {version.retired:,} retired IDs.")
-    print(
-        f"Serve it: genrec recommend --run {run}. Take it back: genrec catalogue rollback "
-        f"{version.number - 1} --run {run}"
-    )
+    places = " --new-places 2" if version.action == "add" else ""  # without them new items hardly come up
+    back = f"genrec catalogue rollback {version.number - 1} --run {run}"
+    print(f"Serve it: genrec recommend --run {run}{places}. Take it back: {back}")

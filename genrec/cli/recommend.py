@@ -34,13 +34,17 @@ def recommend(
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=512, help="Items wanted.")] = 10,
     beams: Annotated[int, typer.Option("--beams", min=1, max=512, help="Width of the search.")] = 50,
+    new_places: Annotated[
+        int, typer.Option("--new-places", min=0, help="Places of the list for items added after the training.")
+    ] = 0,
     seen: Annotated[bool, typer.Option("--allow-seen", help="Recommend items of the history too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the items a generator recommends, with titles and scores.
 
     The score is the log-probability of the item's semantic ID after the history. The items are those of the
-    run's current catalogue (see `genrec catalogue`), as long as the generator was trained on its IDs.
+    run's current catalogue (see `genrec catalogue`), as long as the generator was trained on its IDs. Items that
+    were added after the training hardly come up unless places are kept for them.
 
     Example: `genrec recommend --run runs/demo --user 42`
 
@@ -56,7 +60,7 @@ def recommend(
     if generator is None:
         _use_current(recommender, run)
     past = _history_of(user, run, recommender) if user is not None else _typed(history or "", recommender)
-    ranking = recommender.recommend([past], k, max(beams, k), None if seen else [past])
+    ranking = recommender.recommend([past], k, max(beams, k), None if seen else [past], min(new_places, k))
     rows = [
         _row(recommender, int(item), float(score))
         for item, score in zip(ranking.items[0], ranking.scores[0], strict=True)

@@ -6,11 +6,12 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from genrec.decoding.new_items import NewItemSearch, keep_places, rows_of_new
 from genrec.decoding.ranking import Ranking
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
@@ -19,6 +20,14 @@ from genrec.models.generator import Generator
 from genrec.semantic_ids import Catalogue
 
 DEFAULT_BEAMS = 50
+
+
+class _Serving(NamedTuple):
+    """What belongs to one version of the catalogue: held by one reference, so that no request mixes two."""
+
+    generator: Generator
+    search: TreeBeamSearch
+    new: NewItemSearch | None
 
 
 class Recommender:
@@ -38,8 +47,8 @@ class Recommender:
 
     def __init__(self, generator: Generator, batch_size: int = 64) -> None:
         self.batch_size = batch_size
-        # One reference, so that a request sees the catalogue and the trie of one version, whenever it looks.
-        self._serving = (generator, _search_over(generator))
+        self._trained = generator.catalogue
+        self._serving = self._prepare(generator)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, batch_size: int = 64, **options: Any) -> Recommender:
@@ -49,7 +58,7 @@ class Recommender:
     @property
     def generator(self) -> Generator:
         """The model with the catalogue in use."""
-        return self._serving[0]
+        return self._serving.generator
 
     @property
     def catalogue(self) -> Catalogue:
@@ -67,16 +76,14 @@ class Recommender:
             ArtifactError: if its codebook sizes are not those the generator was trained with.
             DataError: if two items share an ID.
         """
-        generator = self.generator
-        if catalogue.codebook_sizes != generator.catalogue.codebook_sizes:
+        if catalogue.codebook_sizes != self._trained.codebook_sizes:
             raise ArtifactError(
                 f"The catalogue has codebooks of {_sizes(catalogue)} codes, but the generator was trained with "
-                f"{_sizes(generator.catalogue)}.",
+                f"{_sizes(self._trained)}.",
                 "Use versions of the catalogue it was trained on, or train it again: genrec train",
             )
-        generator = replace(generator, catalogue=catalogue)
-        search = _search_over(generator)  # which takes a while: the old one serves until the next line
-        self._serving = (generator, search)
+        # Building takes a while, and the old version serves meanwhile.
+        self._serving = self._prepare(replace(self.generator, catalogue=catalogue))
 
     def pinned(self) -> Recommender:
         """Return a recommender that shares this one's model and stays with the catalogue in use now."""
@@ -88,6 +95,7 @@ class Recommender:
         k: int = 10,
         beams: int | None = None,
         exclude: Sequence[npt.NDArray[np.integer]] | None = None,
+        new_places: int = 0,
     ) -> Ranking:
         """Return the k best items for each history.
 
@@ -96,10 +104,17 @@ class Recommender:
             k: items wanted for each.
             beams: width of the search; at least k, and ``DEFAULT_BEAMS`` unless told.
             exclude: items that must not be recommended, for each history; left out inside the search.
+            new_places: how many of the k places go to the best of the items that came after the training, which
+                hardly come up otherwise; see :mod:`genrec.decoding.new_items`.
+
+        Raises:
+            ValueError: if ``new_places`` is not between 0 and k.
         """
+        if not 0 <= new_places <= k:
+            raise ValueError(f"new_places must be between 0 and k = {k}; it is {new_places}")
         width, serving = max(k, beams or DEFAULT_BEAMS), self._serving
         parts = [
-            _batch(*serving, histories[rows], k, width, exclude[rows] if exclude else None)
+            _batch(serving, histories[rows], k, width, exclude[rows] if exclude else None, new_places)
             for rows in self._rows(histories)
         ]
         if not parts:
@@ -111,23 +126,27 @@ class Recommender:
     def _rows(self, histories: Sequence[npt.NDArray[np.integer]]) -> Iterable[slice]:
         return [slice(at, at + self.batch_size) for at in range(0, len(histories), self.batch_size)]
 
+    def _prepare(self, generator: Generator) -> _Serving:
+        catalogue = generator.catalogue
+        trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
+        search = TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+        new = rows_of_new(catalogue, self._trained)
+        return _Serving(generator, search, NewItemSearch(generator, new) if len(new) else None)
+
 
 def _batch(
-    generator: Generator,
-    search: TreeBeamSearch,
+    serving: _Serving,
     histories: Sequence[npt.NDArray[np.integer]],
     k: int,
     beams: int,
     exclude: Sequence[npt.NDArray[np.integer]] | None,
+    new_places: int,
 ) -> Ranking:
-    prompts = [generator.prompt(history) for history in histories]
-    return search(prompts, beams=beams, exclude=exclude, k=k)
-
-
-def _search_over(generator: Generator) -> TreeBeamSearch:
-    catalogue = generator.catalogue
-    trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-    return TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+    prompts = [serving.generator.prompt(history) for history in histories]
+    ranking = serving.search(prompts, beams=beams, exclude=exclude, k=k)
+    if not new_places or serving.new is None:
+        return ranking
+    return keep_places(ranking, serving.new(prompts, k, beams, exclude), new_places)
 
 
 def _sizes(catalogue: Catalogue) -> str:

@@ -243,6 +243,7 @@ def test_recommend_serves_the_current_version(genrec: Call, run: Path, new_items
     assert "Catalogue version 3 (remove), 13 items." in done.stderr
     assert "1 items of the history are no longer in the catalogue" in done.stderr
     assert "i03" not in done.json["history"]
+    assert {"n1", "n2"} <= recommended(genrec(*ask, "--k", "3", "--new-places", "2"))
 
 
 def test_recommend_leaves_versions_aside_that_the_generator_does_not_know(genrec: Call, run: Path) -> None:

@@ -9,7 +9,8 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from genrec.decoding import Recommender
+from genrec.decoding import Ranking, Recommender
+from genrec.decoding.new_items import keep_places
 from genrec.errors import ArtifactError, DataError
 from genrec.models import Generator
 from genrec.semantic_ids import Catalogue
@@ -138,3 +139,35 @@ def test_one_call_keeps_to_one_version_even_when_it_is_swapped_inside(
     found = recommender.recommend(histories, 5, beams=10)
     assert len(calls) == 4
     np.testing.assert_array_equal(found.items, expected.items)
+
+
+def test_places_are_kept_for_new_items_in_the_order_of_their_scores(world: World) -> None:
+    trained, new = named(world.codes[:30]), named(world.codes[30:], "new ")
+    recommender = Recommender(Generator(world.model, trained, 3), batch_size=2)
+    histories = [np.array([1, 2]), np.array([], dtype=np.int64), np.array([31, 4])]
+    plain = recommender.recommend(histories[:2], 6, beams=10)
+    np.testing.assert_array_equal(recommender.recommend(histories[:2], 6, 10, new_places=2).items, plain.items)
+
+    recommender.use(trained.extended(new))
+    whole = recommender.recommend(histories, 40, beams=60, exclude=histories)
+    found = recommender.recommend(histories, 8, beams=60, exclude=histories, new_places=3)
+    for row in range(3):
+        items, scores = whole.items[row], whole.scores[row]
+        first = items[:5]
+        rest = [item for item in items if item >= 30 and item not in first]
+        assert found.items[row].tolist() == [*first, *rest[:3]]
+        score_of = dict(zip(items.tolist(), scores.tolist(), strict=True))
+        assert found.scores[row] == pytest.approx([score_of[item] for item in found.items[row].tolist()], abs=1e-4)
+    with pytest.raises(ValueError, match="between 0 and k = 8; it is 9"):
+        recommender.recommend(histories, 8, new_places=9)
+
+
+def test_where_new_items_are_too_few_the_others_close_the_gap() -> None:
+    ranking = Ranking(
+        np.array([[5, 3, 9, 1, 7], [5, 3, -1, -1, -1]]), np.array([[-1, -2, -3, -4, -5]] * 2, np.float32)
+    )
+    new = Ranking(np.array([[3, 7, -1], [8, -1, -1]]), np.array([[-2, -5, -9], [-6, -9, -9]], np.float32))
+    found = keep_places(ranking, new, 3)
+    assert found.items.tolist() == [[5, 3, 9, 1, 7], [5, 3, 8, -1, -1]]
+    assert found.scores[0].tolist() == [-1, -2, -3, -4, -5]
+    assert keep_places(ranking, new, 5).items[0].tolist() == [5, 9, 1, 3, 7]
