@@ -102,7 +102,7 @@ def test_later_items_are_seen_through_the_frozen_statistics(
         fusion.transform(later[::-1])
 
 
-SMALL = {"dim": 8, "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+SMALL = {"dim": 8, "epochs": 8, "batch_size": 16, "learning_rate": 0.01}
 TRAINED = [ProjectionConfig(**SMALL), QFormerConfig(**SMALL), QFormerConfig(**SMALL, cic=0.1, mixup=0.5, queries=3)]
 
 
@@ -116,7 +116,7 @@ def content_and_behavior(dataset: Dataset, rng: np.random.Generator) -> list[Ite
     behavior = BehaviorEncoder(dim=6).encode(dataset)
     behavior.vectors[:4], behavior.known[:4] = 0, False
     content = rng.normal(size=(40, 10)).astype(np.float32)
-    content[20:, 0] += 1
+    content[20:, 0] += 2
     return [ItemVectors(content, np.arange(40) != 30), behavior]
 
 

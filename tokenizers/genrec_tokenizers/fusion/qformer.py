@@ -66,7 +66,8 @@ class FusionQFormer(nn.Module):
 
     def forward(self, plain: Tensor, known: Tensor) -> Tensor:
         """Return float32 [batch, dim] for sources side by side and bool [batch, sources], which of them know."""
-        parts = plain.split(self.dims, dim=1)
+        # An item's part has length about 1; without the factor the biases drown it and training hardly starts.
+        parts = [part * part.shape[1] ** 0.5 for part in plain.split(self.dims, dim=1)]
         tokens = [token(part)[:, None] for token, part in zip(self.tokens, parts, strict=True)]
         queries = self.queries.expand(len(plain), -1, -1)
         states = torch.cat([queries, *tokens], dim=1)
