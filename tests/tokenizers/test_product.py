@@ -111,3 +111,10 @@ def test_bad_vectors_are_refused(vectors: np.ndarray) -> None:
     broken[3, 1] = np.nan
     with pytest.raises(DataError, match=r"NaN or infinity \(rows 3\)"):
         quantizer.fit(broken)
+
+
+def test_fewer_items_than_dimensions_are_no_error(rng: np.random.Generator) -> None:
+    quantizer = ProductQuantizer((8, 8, 8), iterations=5)
+    codes = quantizer.fit_encode(rng.normal(size=(40, 80)).astype(np.float32))
+    assert codes.shape == (40, 3)
+    assert np.allclose(quantizer.rotation.T @ quantizer.rotation, np.eye(80), atol=1e-3)

@@ -144,6 +144,8 @@ def _learn_rotation(vectors: npt.NDArray[np.float32], groups: int, seed: int) ->
     transform = faiss.OPQMatrix(dim, groups, rotated_dim)
     transform.pq = inner
     transform.niter = transform.niter_pq_0 = _ROTATION_ROUNDS
-    transform.max_train_points = len(vectors)
-    transform.train(vectors)
+    # faiss's own code writes beyond its buffers where there are fewer vectors than dimensions.
+    enough = np.tile(vectors, (-(-rotated_dim // len(vectors)), 1))
+    transform.max_train_points = len(enough)
+    transform.train(enough)
     return faiss.vector_to_array(transform.A).reshape(rotated_dim, dim).copy()
