@@ -107,7 +107,11 @@ def _summary(folder: Path, figures: dict[str, Any]) -> dict[str, str]:
     collisions = figures["collisions"]
     share, largest = collisions["share_before"], collisions["largest_group"]
     before = f"{collisions['before']:,} items ({share:.1%}), at most {largest} alike"
-    after = f"a level of {figures['appended_codes']} codes was appended" if figures["appended_level"] else "none"
+    after = (
+        f"a level of {figures['appended_codes']} codes was appended"
+        if figures["appended_level"]
+        else f"{collisions['moved']:,} got other codes"
+    )
     unknown = ", ".join(f"{name} {count:,}" for name, count in figures["unknown"].items())
     return {
         "items": f"{figures['items']:,}",

@@ -15,7 +15,7 @@ from genrec.data.dataset import SPLITS, Dataset
 from genrec.errors import DataError
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue, SIDVocabulary
-from genrec_tokenizers.collisions import append_level
+from genrec_tokenizers.collisions import resolve
 from genrec_tokenizers.config import TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, make_encoders
 from genrec_tokenizers.encoders.processes import is_main_process, wait_for_all
@@ -113,7 +113,8 @@ def _write(
     embeddings = fusion.fit_transform(list(sources.values()), dataset)
     quantizer = make_quantizer(config.quantizer, seed)
     codes = _quantize(quantizer, embeddings, behavior, config.fit_items, seed, engine)
-    unique = append_level(codes, train_popularity(dataset), config.collisions.max_group, dataset.titles)
+    popularity = train_popularity(dataset)
+    unique = resolve(config.collisions, quantizer, embeddings, codes, popularity, dataset.titles)
     figures = quality(quantizer, embeddings, codes, unique, dataset.items, behavior, seed)
     figures["unknown"] = {name: int((~source.known).sum()) for name, source in sources.items()}
     sizes = quantizer.codebook_sizes + ((figures["appended_codes"],) if figures["appended_level"] else ())
