@@ -14,8 +14,8 @@ import pytest
 
 from genrec.errors import ArtifactError
 from genrec.semantic_ids import Catalogue
+from genrec_tokenizers import ItemTokenizer
 from genrec_tokenizers.make import make_semantic_ids
-from genrec_tokenizers.tokenizer import ItemTokenizer
 from tests.tokenizers.conftest import WriteDataset, item_titles, random_log
 from tests.tokenizers.test_make import settings
 
@@ -23,7 +23,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import polars as pl
-from genrec_tokenizers.tokenizer import ItemTokenizer
+from genrec_tokenizers import ItemTokenizer
 tokenizer = ItemTokenizer.from_pretrained(Path(sys.argv[1]))
 print(json.dumps(tokenizer.encode(pl.read_parquet(sys.argv[2])).tolist()))
 """
