@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+
 _MOST = 16
 
 
 def bins_for(size: int) -> tuple[int, ...]:
-    """Return the bins, one number a latent dimension, whose product is ``size``: many small ones, of 3 to 16.
+    """Return the bins, one number a latent dimension, whose product is ``size``: many small ones.
 
     Pairs of twos become fours, because a dimension of two values says little; a two left over doubles the
-    smallest bin. So 256 is 4 × 4 × 4 × 4, 48 is 3 × 4 × 4, and 32 is 4 × 8.
+    smallest bin, if that stays within 16. So 256 is 4 × 4 × 4 × 4, 48 is 3 × 4 × 4, and 32 is 4 × 8.
 
     Raises:
-        ValueError: if a prime factor of ``size`` is above 16; the message names sizes near it that do.
+        ValueError: if a prime factor of ``size`` is above 16; the message names the nearest sizes that do.
     """
     bins = _split(size)
     if bins is None:
-        near = sorted(range(max(2, size // 2), 2 * size), key=lambda other: (abs(other - size), other))
-        possible = [other for other in near if _split(other) is not None][:3]
+        below = next(other for other in range(size, 1, -1) if _split(other))
+        above = next(other for other in itertools.count(size) if _split(other))
         raise ValueError(
-            f"a codebook of {size} codes does not split into bins of at most {_MOST} values; "
-            f"take {', '.join(map(str, possible))}"
+            f"a codebook of {size} codes does not split into bins of at most {_MOST} values; take {below} or {above}"
         )
     return bins
 
@@ -33,7 +34,7 @@ def _split(size: int) -> tuple[int, ...] | None:
             rest //= factor
     if rest > 1:
         return None
-    if 2 in bins and len(bins) > 1:
-        bins.remove(2)
-        bins[bins.index(min(bins))] *= 2
+    bins.sort()
+    if bins[0] == 2 and len(bins) > 1 and 2 * bins[1] <= _MOST:
+        bins[:2] = [2 * bins[1]]
     return tuple(sorted(bins))

@@ -79,7 +79,8 @@ class ResidualKMeansPlusConfig(TrainedConfig):
     """RQ-KMeans+: residual k-means as the start, then encoder and codebooks are trained together."""
 
     kind: Literal["residual_kmeans_plus"] = "residual_kmeans_plus"
-    commitment: float = Field(0.25, ge=0, description="Pull of the vectors towards their centroids.")
+    epochs: int = Field(100, ge=1, description="Passes over the items.")
+    commitment: float = Field(0.05, ge=0, description="Pull of the vectors towards their centroids.")
 
 
 class RQVAEConfig(TrainedConfig):

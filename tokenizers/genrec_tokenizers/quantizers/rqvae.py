@@ -7,6 +7,7 @@ codes): the codebooks start after a quarter of the epochs instead of before the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from genrec_tokenizers.quantizers.letter import LetterTerms
 from genrec_tokenizers.quantizers.network import Network, Perceptron
 from genrec_tokenizers.quantizers.residual_network import ResidualNetwork
 from genrec_tokenizers.quantizers.trained import TrainedQuantizer
+from genrec_tokenizers.quantizers.training import Recipe
 
 
 class RQVAE(TrainedQuantizer):
@@ -25,7 +27,8 @@ class RQVAE(TrainedQuantizer):
     In the warm-up the autoencoder learns without codes; then the codebooks start as residual k-means of its latent
     vectors. A code that was nearest to no item for an epoch is moved onto a random residual. In training, Sinkhorn
     spreads each batch evenly over the codes of the last level; :meth:`encode` takes the nearest code everywhere.
-    The measured epoch with the smallest reconstruction error is kept.
+    The measured epoch with the smallest reconstruction error is kept; with one of LETTER's terms the last one is,
+    because those terms give up some reconstruction.
 
     Args:
         codebook_sizes: the number of codes of each level.
@@ -99,9 +102,9 @@ class RQVAE(TrainedQuantizer):
             "warmup": self.warmup,
         }
 
-    @property
-    def _warmup_epochs(self) -> int:
-        return int(self.warmup * self.epochs)
+    def _recipe(self) -> Recipe:
+        letter = bool(self.collaborative_weight or self.diversity_weight)
+        return replace(super()._recipe(), warmup=int(self.warmup * self.epochs), keep_best=not letter)
 
     def _make_network(self, dim: int) -> Network:
         widths = (dim, *self.hidden, self.latent)

@@ -70,8 +70,7 @@ class TrainedQuantizer(Quantizer):
             network = self._make_network(self.dim)
             self._add_terms(network, 0 if collaborative is None else collaborative.shape[1])
             network.to("cuda" if torch.cuda.is_available() else "cpu")
-            recipe = Recipe(self.epochs, self._warmup_epochs, self.batch_size, self.learning_rate, self.seed)
-            train(network, rows, collaborative, recipe, self.description)
+            train(network, rows, collaborative, self._recipe(), self.description)
         self._network = network
         return self.encode(vectors)
 
@@ -132,9 +131,8 @@ class TrainedQuantizer(Quantizer):
             raise ValueError(str(error)) from error
         self._network = network
 
-    @property
-    def _warmup_epochs(self) -> int:
-        return 0  # epochs before the codes start
+    def _recipe(self) -> Recipe:
+        return Recipe(self.epochs, 0, self.batch_size, self.learning_rate, self.seed, keep_best=True)
 
     def _fewest_items(self) -> int:
         return max(self.codebook_sizes)

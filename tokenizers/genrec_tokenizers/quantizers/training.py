@@ -28,6 +28,7 @@ class Recipe:
         batch_size: items of a step.
         learning_rate: of the first step.
         seed: of the order of the items.
+        keep_best: keep the weights of the best measured epoch, not of the last.
     """
 
     epochs: int
@@ -35,6 +36,7 @@ class Recipe:
     batch_size: int
     learning_rate: float
     seed: int
+    keep_best: bool
 
 
 class StandardRows:
@@ -83,11 +85,10 @@ def train(
     recipe: Recipe,
     description: str,
 ) -> None:
-    """Train a network in place; it ends with the weights of the best measured epoch.
+    """Train a network in place.
 
-    When the codes start and then on every twentieth of the epochs, the codes are taken as :meth:`Network.encode`
-    will give them and the error of their reconstruction is measured, on all items or on 100,000 of them; the
-    weights with the smallest are kept.
+    To find the best epoch, the error of the reconstruction from the codes of :meth:`Network.encode` is measured
+    when the codes start and on every twentieth of the epochs, on all items or on 100,000 of them.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     steps = recipe.epochs * -(-len(rows) // recipe.batch_size)
@@ -107,10 +108,11 @@ def train(
                 optimizer.step()
                 schedule.step()
             if epoch >= recipe.warmup:
-                if (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
+                if recipe.keep_best and ((epoch + 1) % every == 0 or epoch + 1 == recipe.epochs):
                     best.measure()
                 network.after_epoch()
-    best.restore()
+    if recipe.keep_best:
+        best.restore()
     with torch.no_grad():
         network.finish(*_to_device(network, rows.sample(_SAMPLE)))
 
