@@ -22,7 +22,7 @@ from genrec_tokenizers.alignment.losses import (
 from genrec_tokenizers.alignment.pairs import ItemPairs, Pairs
 
 PATIENCE = 3  # epochs without a better hit rate of the held-out pairs before training stops
-_ITEMS_AT_ONCE, _QUERIES_AT_ONCE = 512, 1024
+_ITEMS_AT_ONCE, _QUERIES_AT_ONCE = 128, 1024  # few items, since a text encoder pads them to the longest
 
 Vectors = npt.NDArray[np.float32]
 
