@@ -78,6 +78,30 @@ def test_files_of_two_catalogues_do_not_mix(tmp_path: Path) -> None:
         Catalogue.load(tmp_path)
 
 
+def test_the_digest_is_of_the_contents_and_of_all_of_them(tmp_path: Path) -> None:
+    first = small()
+    first.save(tmp_path)
+    assert Catalogue.load(tmp_path).digest == first.digest
+    others = [
+        Catalogue(["50", "7", "x"], first.codes, (3, 2), first.titles),
+        Catalogue(first.item_ids, first.codes[::-1].copy(), (3, 2), first.titles),
+        Catalogue(first.item_ids, first.codes, (3, 3), first.titles),
+        Catalogue(first.item_ids, first.codes, (3, 2), ["Star Wars", "Babe", "x"]),
+        first.take(np.array([1, 0, 2])),
+    ]
+    assert len({other.digest for other in [first, *others]}) == 6
+
+
+def test_items_are_taken_out_and_put_after_the_others() -> None:
+    taken = small().take(np.array([2, 0]))
+    assert (taken.item_ids, taken.codes.tolist()) == (["ä/ö", "50"], [[0, 0], [0, 1]])
+    whole = taken.extended(small().take(np.array([1])))
+    assert whole.item_ids == ["ä/ö", "50", "7"]
+    assert whole.titles == ["ä/ö", "Star Wars", "Babe"]
+    assert whole.codes.tolist() == [[0, 0], [0, 1], [2, 0]]
+    assert len(small().take(np.arange(0))) == 0
+
+
 def test_unique_rows() -> None:
     assert unique_rows([[0, 1], [1, 0]])
     assert not unique_rows(np.array([[0, 1], [1, 0], [0, 1]]))

@@ -183,11 +183,32 @@ def test_a_second_writer_waits_and_then_gives_up(versions: CatalogueStore, monke
     assert versions.remove(["a"]).number == 2
 
 
+def test_a_first_change_that_dies_after_version_1_leaves_the_semantic_ids_current(
+    versions: CatalogueStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = store.new_artifact, []
+
+    def failing(path: Path, *how: object) -> object:
+        if made:
+            raise OSError("the disk is full")
+        made.append(path)
+        return make(path, *how)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "new_artifact", failing)
+        with pytest.raises(OSError, match="the disk is full"):
+            versions.remove(["a"])
+    [only] = versions.history()
+    assert (only.number, only.digest, only.folder.name) == (1, FIRST.digest, "00001")
+    assert versions.remove(["a"]).number == 2
+    assert check_chain(versions) == 2
+
+
 def start_writer(run: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, str(WRITER), str(run)], stdout=subprocess.PIPE, text=True)
 
 
-def check_all(versions: CatalogueStore) -> int:
+def check_chain(versions: CatalogueStore) -> int:
     """Check every version's files and the chain of digests; return the number of the current one."""
     history = versions.history()
     assert [version.number for version in history] == list(range(1, len(history) + 1))
@@ -195,9 +216,15 @@ def check_all(versions: CatalogueStore) -> int:
         assert open_artifact(version.folder, "catalogue").files == digest_files(version.folder)
         assert versions.snapshot(version.number).catalogue.digest == version.digest
     assert [version.parent for version in history[1:]] == [version.digest for version in history[:-1]]
-    turned = np.roll(np.arange(len(FIRST)), -(len(history) - 1))
-    assert versions.snapshot().catalogue.item_ids == FIRST.take(turned).item_ids
     return history[-1].number
+
+
+def check_all(versions: CatalogueStore) -> int:
+    """Check the chain, and that the catalogue was turned once for every version; return the current one's number."""
+    number = check_chain(versions)
+    turned = np.roll(np.arange(len(FIRST)), -(number - 1))
+    assert versions.snapshot().catalogue.item_ids == FIRST.take(turned).item_ids
+    return number
 
 
 def test_killed_at_any_moment_a_writer_leaves_whole_versions(
