@@ -220,7 +220,7 @@ def check_chain(versions: CatalogueStore) -> int:
 
 
 def check_all(versions: CatalogueStore) -> int:
-    """Check the chain, and that the catalogue was turned once for every version; return the current one's number."""
+    """Check the chain, and that each version turned the catalogue once; return the current one's number."""
     number = check_chain(versions)
     turned = np.roll(np.arange(len(FIRST)), -(number - 1))
     assert versions.snapshot().catalogue.item_ids == FIRST.take(turned).item_ids
