@@ -21,7 +21,8 @@ def bins_for(size: int) -> tuple[int, ...]:
         below = next(other for other in range(size, 1, -1) if _split(other))
         above = next(other for other in itertools.count(size) if _split(other))
         raise ValueError(
-            f"a codebook of {size} codes does not split into bins of at most {_MOST} values; take {below} or {above}"
+            f"a codebook of {size} codes does not split into bins of at most {_MOST} values; "
+            f"take {below} or {above}"
         )
     return bins
 
