@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genrec.semantic_ids import Catalogue, Snapshot, Version
 
 _SHOWN = 10
+_COUNTS = ("items", "added", "removed", "retired")
 
 RunFolder = Annotated[Path, typer.Option("--run", "-r", help="Run folder with semantic IDs.")]
 NoteOption = Annotated[str, typer.Option("--note", help="Why; kept in the history.")]
@@ -132,7 +133,6 @@ def history(run: RunFolder = _DEFAULT_RUN, as_json: JsonOption = False) -> None:
 
     Example: `genrec catalogue history --run runs/demo`
     """
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -143,13 +143,14 @@ def history(run: RunFolder = _DEFAULT_RUN, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps({"current": versions[-1].number, "versions": [_entry(version) for version in versions]}))
         return
-    table = Table(box=SIMPLE_HEAD)
-    for name in ("version", "action", "items", "added", "removed", "retired", "created", "digest", "note"):
-        table.add_column(name, justify="right" if name in ("items", "added", "removed", "retired") else "left")
+    table = Table(box=None, pad_edge=False)
+    for name in ("no", "action", "items", "added", "removed", "retired", "made (UTC)", "digest"):
+        table.add_column(name, justify="right" if name in _COUNTS else "left", no_wrap=True)
+    table.add_column("note")
     for version in versions:
-        counts = (version.items, version.added, version.removed, version.retired)
-        cells = [str(version.number), version.action, *(f"{count:,}" for count in counts)]
-        table.add_row(*cells, version.created, version.digest[:12], Text(version.note))
+        counts = (f"{getattr(version, name):,}" for name in _COUNTS)
+        when = version.created[:16].replace("T", " ")
+        table.add_row(str(version.number), version.action, *counts, when, version.digest[:8], Text(version.note))
     Console().print(table)
 
 
