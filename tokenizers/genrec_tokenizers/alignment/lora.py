@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ADAPTER_FILE = "text_adapter.safetensors"
 # Few and small steps: the encoder knows the language already, and each step runs it over two batches of texts.
-SETTINGS = {"epochs": 3, "batch_size": 64, "learning_rate": 2e-4, "temperature": 0.07}
+SETTINGS: dict[str, Any] = {"epochs": 3, "batch_size": 64, "learning_rate": 2e-4, "temperature": 0.07}
 PAIRS_AN_EPOCH = 20_000
 
 
