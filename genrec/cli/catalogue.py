@@ -151,7 +151,9 @@ def history(run: RunFolder = _DEFAULT_RUN, as_json: JsonOption = False) -> None:
         counts = (f"{getattr(version, name):,}" for name in _COUNTS)
         when = version.created[:16].replace("T", " ")
         table.add_row(str(version.number), version.action, *counts, when, version.digest[:8], Text(version.note))
-    Console().print(table)
+    out = Console()
+    out.width = max(out.width, 110)  # a narrow terminal breaks the lines; nothing is cut away
+    out.print(table)
 
 
 @catalogue.command()
