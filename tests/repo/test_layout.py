@@ -74,6 +74,13 @@ def test_stage_folders_hold_their_package_recipes_and_a_page_only(folder: str, r
     assert {entry.name for entry in place.iterdir() if not entry.name.startswith((".", "__"))} <= known
 
 
+def test_no_program_bears_a_package_s_name(root: Path) -> None:
+    """Python puts a program's folder first on sys.path: a benchmarks/tokenizers.py would be Hugging Face's to it."""
+    programs = {file.stem for file in (root / "benchmarks").glob("*.py")}
+    assert programs
+    assert not programs & {"tokenizers", "transformers", "datasets", "torch", "faiss", "ray", "vllm", *OURS}
+
+
 def test_every_test_folder_is_a_package(root: Path) -> None:
     """A tests/tokenizers that is none would be importable as `tokenizers` from tests/."""
     folders = [root / "tests", *(entry for entry in (root / "tests").rglob("*") if entry.is_dir())]
