@@ -193,7 +193,7 @@ def test_fewer_distinct_vectors_than_codes_are_no_error(rng: np.random.Generator
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_fitting_a_memory_map_holds_one_copy_of_it(tmp_path: Path) -> None:
-    """128 MB of vectors: one copy, and chunks of 24 MB; a second copy would show."""
+    """128 MB of vectors: one copy, chunks of 24 MB, and 64 MB for the start; a second copy would show."""
     rng = np.random.default_rng(0)
     with VectorWriter(tmp_path / "v.safetensors", 125_000, 256) as writer:
         for _ in range(10):
@@ -208,7 +208,7 @@ def test_fitting_a_memory_map_holds_one_copy_of_it(tmp_path: Path) -> None:
         "print((status() - before) * 1024 / (125_000 * 256 * 4))\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "v.safetensors")]
-    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 1.6
+    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 2
 
 
 def test_another_process_gives_the_same_codes(rng: np.random.Generator, tmp_path: Path) -> None:
