@@ -282,9 +282,11 @@ def _quality(figures: Figures) -> str:
 
 def growth(vectors: np.memmap, budget: float = 100) -> None:
     """Print seconds an iteration of one level; cells expected to take over ``budget`` seconds are left out."""
-    print("Seconds an iteration of one level (a dash: expected to take too long, or over 2 GB of costs)")
+    print(
+        f"Seconds an iteration of one level (a dash: over {budget:.0f} s are expected, or it is not made for that)"
+    )
     print(f"{'items':>10} {'codes':>6} {'plain':>9} {'balanced':>9} {'constrained':>12}")
-    rates: dict[str, float] = {}
+    rates: dict[tuple[str, int], float] = {}  # seconds for an item and a code, by kind and codes
     for items in (10_000, 100_000, 1_000_000):
         if items > len(vectors):
             continue
@@ -296,7 +298,7 @@ def growth(vectors: np.memmap, budget: float = 100) -> None:
                 + " ".join(f"{cell:>{w}}" for cell, w in zip(cells, (9, 9, 12), strict=True))
             )
     for codes in (256, 8192):
-        cost = 1e7 * codes * rates["plain"], 1e7 * codes * rates["balanced"]
+        cost = 1e7 * codes * rates["plain", codes], 1e7 * codes * rates["balanced", codes]
         hours = [each * LEVELS * 25 / 3600 for each in cost]
         print(
             f"planned, 10,000,000 × {DIM}, {LEVELS} × {codes:,}, 25 iterations, one machine like this one, ", end=""
@@ -306,14 +308,20 @@ def growth(vectors: np.memmap, budget: float = 100) -> None:
 
 
 def _cell(
-    name: str, run: Callable[[np.ndarray, int], None], data: np.ndarray, codes: int, rates: Figures, budget: float
+    name: str,
+    run: Callable[[np.ndarray, int], None],
+    data: np.ndarray,
+    codes: int,
+    rates: dict[tuple[str, int], float],
+    budget: float,
 ) -> str:
-    if len(data) * codes * rates.get(name, 0) > budget or (name == "constrained" and len(data) * codes > 2**29):
+    too_large = name == "constrained" and (len(data) * codes > 2**29 or codes > 1024)
+    if too_large or len(data) * codes * rates.get((name, codes), 0) > budget:
         return "–"
     started = time.perf_counter()
     run(data, codes)
     seconds = time.perf_counter() - started
-    rates[name] = seconds / (len(data) * codes)
+    rates[name, codes] = seconds / (len(data) * codes)
     return f"{seconds:.2f}"
 
 

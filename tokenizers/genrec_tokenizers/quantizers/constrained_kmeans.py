@@ -3,7 +3,8 @@
 Lloyd's two steps with another first one: items are assigned so that the sum of squared distances is the least
 possible under the sizes (:mod:`genrec_tokenizers.quantizers.transport`), then each centroid becomes its items'
 mean. No item is far from its centroid only because its turn came late, as in the greedy kind. The price is a cost
-for every pair of an item and a code: 4 bytes × items × codes of memory beside the vectors.
+for every pair of an item and a code: 4 bytes × items × codes of memory beside the vectors; and every exchange
+looks at all pairs of codes, so this kind is for up to a thousand codes or so a level.
 
 Catalogue items keep this assignment; later items take the nearest centroid.
 """
