@@ -71,7 +71,7 @@ class SasrecModel(nn.Module):
 
     @torch.inference_mode()
     def score(self, sequences: Tensor) -> float:
-        """Return the negative loss of right-padded sequences [batch, length + 1], in batches of 64; no gradients."""
+        """Return the negative loss of right-padded sequences [batch, length + 1], without gradients."""
         parts = sequences.split(64)
         sizes = [int((part[:, 1:] != self.items).sum()) for part in parts]
         return -sum(float(self.loss(part)) * size for part, size in zip(parts, sizes, strict=True)) / sum(sizes)

@@ -16,7 +16,7 @@ from genrec.errors import DataError
 from genrec.models.sasrec import SasrecConfig
 from genrec_tokenizers.encoders.base import Encoder, ItemVectors, unknown
 
-STOPPING_USERS = 0.1  # share of the users whose training histories say when to stop, and teach nothing
+STOPPING_USERS = 0.05  # share of the users whose training histories say when to stop, and teach nothing
 MOST_STOPPING_USERS = 1000
 PATIENCE = 3
 STEPS, LARGEST_BATCH = 50, 64  # a small log gets small batches, so that a few epochs do
