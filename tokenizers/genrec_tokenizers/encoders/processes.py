@@ -1,4 +1,7 @@
-"""Several processes on one catalogue, as ``accelerate launch`` starts them: who does what, and waiting for all."""
+"""Several processes on one catalogue, as torchrun or ``accelerate launch`` start them: who does what, and waiting.
+
+On a CPU use torchrun: ``accelerate launch --cpu --num_processes 2`` was seen to start a single process.
+"""
 
 from __future__ import annotations
 
