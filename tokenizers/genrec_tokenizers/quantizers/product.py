@@ -18,8 +18,9 @@ from genrec_tokenizers.quantizers.residual import nearest
 from genrec_tokenizers.quantizers.residual_kmeans import cluster
 from genrec_tokenizers.vectors import chunks
 
-# What the rotation is learnt from and with. Coarse codes make a better rotation than fine ones, and a faster one:
-# with 3 groups of 384 dimensions, 64 codes left 20.0 % of the variance after quantization by 256, 256 codes 20.7 %.
+# What the rotation is learnt from and with. Coarse codes learn it faster than fine ones and made it no worse: on
+# 6,000 made-up vectors in 3 groups, 64 codes left 20.0 % of the variance after quantization by 256, 256 codes
+# 20.3 % with more than twice the rounds.
 _ROTATION_ITEMS, _ROTATION_BITS, _ROTATION_ROUNDS = 16_384, 6, 20
 
 
