@@ -55,8 +55,8 @@ def tokenize(
     call = invoke(config, run, overrides, dry_run=dry_run, resume=resume, force=force, as_json=as_json)
     if call is None:
         return
+    from genrec.processes import is_main_process
     from genrec_tokenizers.config import TokenizeConfig
-    from genrec_tokenizers.encoders.processes import is_main_process
     from genrec_tokenizers.engine import make_engine
     from genrec_tokenizers.make import make_semantic_ids
 

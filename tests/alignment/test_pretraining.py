@@ -16,6 +16,7 @@ from genrec.cli.app import main
 from genrec.decoding import Recommender
 from genrec.errors import ArtifactError, DataError, MissingPackageError
 from genrec.models import DecoderConfig, Generator, build_decoder
+from genrec.runs import open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.make import make_generator
@@ -123,14 +124,22 @@ def test_a_killed_run_resumed_gives_the_losses_of_an_uninterrupted_one(tmp_path:
 
 
 @pytest.mark.slow
-def test_two_processes_under_accelerate_train_and_agree_on_the_validation(planted_run: Path) -> None:
+def test_two_processes_train_and_agree_on_the_validation(planted_run: Path, tmp_path: Path) -> None:
+    """On CPUs ``accelerate launch`` starts a single process unless there is MPI, so torchrun starts them."""
     command = [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
-        "-m", "genrec", "train", "--run", str(planted_run), "train.batch_size=8", *OVERRIDES[:1], *OVERRIDES[2:],
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--",
+        "genrec", "train", "--run", str(planted_run), "train.batch_size=8", *OVERRIDES[:1], *OVERRIDES[2:],
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("best_validation") == 1
+    details = open_artifact(planted_run / "generator", "generator").details
+    alone = make_generator(
+        TrainConfig(**QUICK | {"epochs": 1, "validate_every": 1, "batch_size": 16}),
+        make_planted_run(tmp_path / "one"),
+        0,
+    )
+    assert details["steps"] / details["epochs"] == alone.details["steps"], "two batches of 8 are one of 16"
     log = json.loads((planted_run / "generator" / "training_log.json").read_text())["log"]
     best = max(row["eval_ndcg@10"] for row in log if "eval_ndcg@10" in row)
     assert best > 0.9

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from sentence_transformers import SentenceTransformer
 
+from genrec.processes import process_share
 from genrec_tokenizers.encoders import TextEncoder
-from genrec_tokenizers.encoders.processes import process_share
 
 
 def main(model: str, texts: str, cache: str, output: str) -> None:

@@ -13,12 +13,12 @@ from safetensors.numpy import save_file
 from genrec.console import remark
 from genrec.data.dataset import SPLITS, Dataset
 from genrec.errors import DataError
+from genrec.processes import is_main_process, wait_for_all
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue, SIDVocabulary
 from genrec_tokenizers.collisions import resolve
 from genrec_tokenizers.config import TokenizeConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, Encoder, ItemVectors, make_encoders
-from genrec_tokenizers.encoders.processes import is_main_process, wait_for_all
 from genrec_tokenizers.encoders.text import item_texts
 from genrec_tokenizers.engine import Engine, LocalEngine, encode_rows
 from genrec_tokenizers.fusion import make_fusion

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -24,6 +23,7 @@ from genrec.console import remark
 from genrec.data import Dataset, Examples
 from genrec.errors import ArtifactError, DataError, MissingPackageError
 from genrec.models import Generator, build_decoder
+from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.card import write_card
@@ -124,7 +124,7 @@ def _trainer(
 
 
 def _steps_per_epoch(config: TrainConfig, windows: Windows) -> int:
-    processes = PartialState().num_processes
+    _, processes = process_share()
     return math.ceil(len(windows.as_dataset()) / (config.batch_size * config.gradient_accumulation * processes))
 
 
@@ -168,6 +168,7 @@ def _arguments(config: TrainConfig, seed: int, partial: Path, steps_per_epoch: i
         report_to=list(config.report_to),
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.accelerator.is_available(),  # else processes on CPUs each take themselves for alone
         ddp_find_unused_parameters=False,
     )
 

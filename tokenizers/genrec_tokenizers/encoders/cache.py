@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from genrec.console import progress_bar, remark
-from genrec_tokenizers.encoders.processes import process_share, wait_for_all
+from genrec.processes import process_share, wait_for_all
 from genrec_tokenizers.engine import Engine, LocalEngine
 
 Vectors = npt.NDArray[np.float32]

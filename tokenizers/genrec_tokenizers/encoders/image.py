@@ -15,10 +15,10 @@ import polars as pl
 from genrec.console import remark
 from genrec.data.dataset import Dataset
 from genrec.errors import DataError
+from genrec.processes import is_main_process
 from genrec_tokenizers.encoders.base import Encoder, ItemVectors, unknown
 from genrec_tokenizers.encoders.cache import cache_folder, encode_all
 from genrec_tokenizers.encoders.image_model import Embed, locate_image_model
-from genrec_tokenizers.encoders.processes import is_main_process
 from genrec_tokenizers.encoders.text_model import Dtype
 
 if TYPE_CHECKING:

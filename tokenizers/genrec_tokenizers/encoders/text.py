@@ -12,10 +12,10 @@ import polars as pl
 
 from genrec.data.dataset import Dataset
 from genrec.errors import DataError, UnknownNameError
+from genrec.processes import process_share
 from genrec_tokenizers.encoders.base import Encoder, ItemVectors, unknown
 from genrec_tokenizers.encoders.cache import cache_folder, encode_all
 from genrec_tokenizers.encoders.passages import encode_passages
-from genrec_tokenizers.encoders.processes import process_share
 from genrec_tokenizers.encoders.text_model import Dtype, TextModel, locate
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""Several processes on one catalogue, as torchrun or ``accelerate launch`` start them: who does what, and waiting.
+"""Several processes on one piece of work, as torchrun or ``accelerate launch`` start them.
 
-On a CPU use torchrun: ``accelerate launch --cpu --num_processes 2`` was seen to start a single process.
+On CPUs ``accelerate launch`` starts a single process unless there is MPI; torchrun starts as many as it is told.
 """
 
 from __future__ import annotations
