@@ -1,6 +1,6 @@
 """Recall of items that no one had used when the generator was trained, by how they got their IDs.
 
-    python benchmarks/cold_items.py                        # text and behaviour, MovieLens-100k; ten minutes of one core
+    python benchmarks/cold_items.py                        # text and behaviour; ten minutes of one core
     python benchmarks/cold_items.py --encoders text --json # text alone; one JSON object as the last line
 
 A fixed random 15 % of the items, the cold ones, are taken out of MovieLens-100k with all their interactions. Of

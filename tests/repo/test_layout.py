@@ -75,7 +75,7 @@ def test_stage_folders_hold_their_package_recipes_and_a_page_only(folder: str, r
 
 
 def test_no_program_bears_a_package_s_name(root: Path) -> None:
-    """Python puts a program's folder first on sys.path: a benchmarks/tokenizers.py would be Hugging Face's to it."""
+    """Python puts a program's folder first on sys.path and would take its tokenizers.py for Hugging Face's."""
     programs = {file.stem for file in (root / "benchmarks").glob("*.py")}
     assert programs
     assert not programs & {"tokenizers", "transformers", "datasets", "torch", "faiss", "ray", "vllm", *OURS}

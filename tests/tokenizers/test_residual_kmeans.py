@@ -111,6 +111,16 @@ def test_decoding_fewer_levels_gives_the_coarser_vector(rng: np.random.Generator
     assert np.allclose(quantizer.decode(codes), total)
 
 
+def test_the_path_comes_nearer_level_by_level(rng: np.random.Generator) -> None:
+    vectors = rng.normal(size=(200, 5)).astype(np.float32)
+    quantizer = ResidualKMeans((8, 8, 8)).fit(vectors)
+    path = quantizer.path(quantizer.encode(vectors))
+    assert path.shape == (len(vectors), 3, vectors.shape[1])
+    errors = np.square(path - vectors[:, None]).sum(axis=(0, 2))
+    assert errors[0] > errors[1] > errors[2]
+    assert np.array_equal(path[:, 1], quantizer.decode(quantizer.encode(vectors)[:, :2]))
+
+
 def spoiled(rng: np.random.Generator, value: float) -> np.ndarray:
     vectors = rng.normal(size=(50, 4)).astype(np.float32)
     vectors[[7, 11], 2] = value

@@ -95,6 +95,17 @@ class Quantizer(ABC):
             DataError: if there are more columns than levels, or a code lies outside its codebook.
         """
 
+    def path(self, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Return the vectors that ever longer prefixes stand for, float32 [items, levels given, dim].
+
+        For a residual kind, these are the steps from the coarsest vector to the finest.
+
+        Args:
+            codes: [items, levels or fewer].
+        """
+        steps = [self.decode(codes[:, : level + 1]) for level in range(codes.shape[1])]
+        return np.stack(steps, axis=1)
+
     @abstractmethod
     def costs(
         self, embeddings: npt.NDArray[np.float32], prefix: npt.NDArray[np.integer]
