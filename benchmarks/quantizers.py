@@ -1,6 +1,6 @@
 """Speed and memory of the k-means quantizers beside faiss, k-means-constrained, semantic-id and rectokens.
 
-    python benchmarks/quantizers.py --json           # 1,000,000 × 384, 3 × 256: about 20 minutes on 2 CPU cores
+    python benchmarks/quantizers.py --json           # 1,000,000 × 384, 3 × 256: about 12 minutes on 2 CPU cores
     python benchmarks/quantizers.py --small --json   # under two minutes
     python benchmarks/quantizers.py --growth         # seconds an iteration as items and codes grow
 
@@ -56,7 +56,7 @@ class Size:
     peer_items: int
 
 
-FULL = Size(1_000_000, 1_000_000, 20, 2, 3, 20_000)
+FULL = Size(1_000_000, 1_000_000, 20, 1, 3, 20_000)
 SMALL = Size(400_000, 80_000, 20, 1, 2, 2_000)
 
 

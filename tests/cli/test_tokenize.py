@@ -89,3 +89,16 @@ def test_without_a_dataset_the_verb_that_makes_it_is_named(tmp_path: Path) -> No
     done = genrec("--run", str(tmp_path / "run"), *BEHAVIOR_ONLY, cache=tmp_path)
     assert done.returncode == 2
     assert "genrec data" in done.stderr
+
+
+def test_an_unknown_engine_is_answered_with_the_known_ones(run: Path, tmp_path: Path) -> None:
+    done = genrec("--run", str(run), *BEHAVIOR_ONLY, "--engine", "rai", cache=tmp_path)
+    assert done.returncode == 2
+    assert "Unknown engine 'rai'. Did you mean 'ray'?" in done.stderr
+
+
+def test_the_report_is_written_where_asked_for(run: Path, tmp_path: Path) -> None:
+    done = genrec("--run", str(run), *BEHAVIOR_ONLY, "--report", "--json", cache=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = Path(json.loads(done.stdout.splitlines()[-1])["report"])
+    assert "coloured by their first code" in page.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ def tokenize_section(recipe: Path, *overrides: str) -> TokenizeConfig:
 def smaller(recipe: Path, encoder: Path) -> TokenizeConfig:
     """The recipe with a tiny text encoder, for forty items."""
     full = tokenize_section(recipe)
-    overrides = [f"tokenize.encoders.text.model={encoder}", "tokenize.quantizer.codebook_size=8"]
+    overrides = [f"tokenize.encoders.text.model={encoder}", "tokenize.quantizer.codebook_size=16"]
     overrides += ["tokenize.encoders.image.weight=0"]
     if full.neighbors:
         overrides.append("tokenize.neighbors=3")

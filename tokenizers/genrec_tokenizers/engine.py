@@ -65,7 +65,7 @@ class RayEngine:
         except ImportError as error:
             raise MissingPackageError("ray", "--engine ray", "pip install 'genrec[ray]'") from error
         if not ray.is_initialized():
-            ray.init(logging_level="error", log_to_driver=False, include_dashboard=False)
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def map(self, prepare: Prepare, parts: Sequence[Any]) -> Iterator[npt.NDArray[Any]]:
@@ -82,7 +82,10 @@ class RayEngine:
         )
         workers = min(self.workers, len(parts))
         done = rows.map(
-            _Worker, fn_constructor_args=(prepare,), compute=ray.data.ActorPoolStrategy(size=workers), num_cpus=1
+            _Worker,  # type: ignore[arg-type]  # a class of callables, as Ray's documentation has it
+            fn_constructor_args=(prepare,),
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
         )
         early: dict[int, npt.NDArray[Any]] = {}
         wanted = 0

@@ -21,7 +21,7 @@ from genrec_tokenizers.vectors import chunks
 # Two distances whose difference is below this share of the vectors' squared length may come out of a float32
 # matrix product in either order, depending on how many rows are multiplied at once.
 _FLOAT32_TIE, _FLOAT64_TIE = 1e-5, 1e-12
-_TIED_CELLS = 2**20
+_BLOCK_CELLS = 2**20  # distances at once: 4 MiB
 
 
 class ResidualQuantizer(Quantizer):
@@ -130,19 +130,24 @@ def in_memory(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def nearest(vectors: npt.NDArray[np.float32], codebook: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Return the row of ``codebook`` nearest to each of float32 [items, dim], int64; ties go to the first.
 
-    faiss finds the two nearest; where float32 cannot tell them apart, the choice is made in float64. So a vector
-    has one answer, however many it is asked for together with and on however many threads.
+    Where float32 cannot tell the two nearest apart, the choice is made in float64. So a vector has one answer,
+    however many it is asked for together with and on however many threads.
     """
-    index = faiss.IndexFlatL2(codebook.shape[1])
-    index.add(codebook)
-    distances, found = index.search(vectors, min(2, len(codebook)))
-    scale = np.einsum("ij,ij->i", vectors, vectors) + np.square(codebook).sum(axis=1).max()
-    close = np.flatnonzero(distances[:, -1] - distances[:, 0] <= _FLOAT32_TIE * scale)
-    codes = found[:, 0].copy()
-    step = max(1, _TIED_CELLS // len(codebook))
-    for start in range(0, len(close), step):
-        rows = close[start : start + step]
-        codes[rows] = _nearest_float64(vectors[rows], codebook)
+    lengths = np.square(codebook).sum(axis=1)
+    factors = np.ascontiguousarray(-2 * codebook.T)
+    codes = np.empty(len(vectors), dtype=np.int64)
+    rows = max(1, _BLOCK_CELLS // len(codebook))
+    for start in range(0, len(vectors), rows):
+        block = vectors[start : start + rows]
+        distances = block @ factors  # less the vectors' own squared lengths
+        distances += lengths
+        found = distances.argmin(axis=1)
+        scale = np.einsum("ij,ij->i", block, block) + lengths.max()
+        limits = distances[np.arange(len(block)), found] + _FLOAT32_TIE * scale
+        close = np.flatnonzero(np.count_nonzero(distances <= limits[:, None], axis=1) > 1)
+        if len(close):
+            found[close] = _nearest_float64(block[close], codebook)
+        codes[start : start + rows] = found
     return codes
 
 

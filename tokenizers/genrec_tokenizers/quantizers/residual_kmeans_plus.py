@@ -2,7 +2,7 @@
 
 Named in GPR (arXiv 2511.10138): codebooks from RQ-KMeans, updated with RQ-VAE's loss, and a residual connection on
 the encoder's side; known here from summaries of that paper. That the encoder is x + f(x) with the last layer of f
-at zero, so that the first step sees exactly the k-means solution, is from MiniOneRec's published code.
+at zero, so that the first step sees exactly the k-means solution, is from a public script of that name.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from genrec_tokenizers.quantizers.trained import TrainedQuantizer
 class ResidualKMeansPlus(TrainedQuantizer):
     """Residual k-means on the vectors themselves, then an encoder x + f(x), codebooks and a decoder are trained.
 
-    Ours is the decoder q + g(q), with g at zero to start with: MiniOneRec's code starts an ordinary one at random.
+    Ours is the decoder q + g(q), with g at zero to start with: that script starts an ordinary one at random.
     So the start reconstructs what residual k-means does, and as the best epoch is kept, start included, the result
-    is never worse on the items it was fitted on. β is .05, where MiniOneRec's code has .25, because codes are then
+    is never worse on the items it was fitted on. β is .05, where that script has .25, because codes are then
     used more evenly (MovieLens-100k, 3 × 64: 5.4 instead of 4.4 bits on the last level).
 
     Args:
