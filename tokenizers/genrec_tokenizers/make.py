@@ -31,7 +31,7 @@ EMBEDDINGS_FILE, QUALITY_FILE, NAMES_FILE = "embeddings.safetensors", "quality.j
 NEIGHBORS_FILE = "neighbor_codes.safetensors"
 _SHARED = ("text", "image")  # encoders whose work is divided among processes
 _SHOWN = 5
-_ITEMS_A_CODE = 10  # with fewer, the second level was measured to collapse (docs/semantic-ids.md)
+_ITEMS_A_CODE = 10  # with fewer, two levels tell nearly all items apart (docs/semantic-ids.md)
 
 
 def make_semantic_ids(
@@ -176,7 +176,7 @@ def _point_out(dataset: Dataset, encoders: list[tuple[Encoder, float]], config: 
     items, codes = len(dataset.items), max(config.quantizer.codebook_sizes)
     if config.quantizer.levels > 1 and items < _ITEMS_A_CODE * codes:
         remark(
-            f"{codes:,} codes a level are many for {items:,} items: later levels will hardly be used. "
+            f"{codes:,} codes a level are many for {items:,} items: few items will share a code to learn from. "
             f"Try tokenize.quantizer.codebook_size={max(2, items // 35)}."
         )
 
