@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from genrec.errors import ArtifactError, UnknownNameError
 from genrec_tokenizers.config.fusion import FusionConfig
-from genrec_tokenizers.fusion.base import CONFIG_FILE, Fusion
+from genrec_tokenizers.fusion.base import Fusion
 from genrec_tokenizers.fusion.concatenation import Concatenation
+from genrec_tokenizers.pretrained import Kinds
 
 __all__ = ["KINDS", "Concatenation", "Fusion", "load_fusion", "make_fusion"]
 
 # Where the class of each tokenize.fusion.kind lives; imported when it is asked for, since some need torch.
-KINDS = {
-    "concatenation": "concatenation:Concatenation",
-    "projection": "projection:Projection",
-    "qformer": "qformer:QFormer",
-}
+KINDS = Kinds[Fusion](
+    Fusion,  # type: ignore[type-abstract]
+    __name__,
+    {
+        "concatenation": "concatenation:Concatenation",
+        "projection": "projection:Projection",
+        "qformer": "qformer:QFormer",
+    },
+)
 
 
 def make_fusion(config: FusionConfig, weights: Sequence[float], seed: int) -> Fusion:
@@ -33,7 +35,7 @@ def make_fusion(config: FusionConfig, weights: Sequence[float], seed: int) -> Fu
     settings = config.model_dump(exclude={"kind"})
     if config.kind != Concatenation.kind:
         settings["seed"] = seed
-    chosen: Callable[..., Fusion] = class_of(config.kind)
+    chosen: Callable[..., Fusion] = KINDS[config.kind]
     return chosen(weights=weights, **settings)
 
 
@@ -43,21 +45,4 @@ def load_fusion(folder: Path) -> Fusion:
     Raises:
         ArtifactError: if there is none, or it cannot be read.
     """
-    try:
-        kind = json.loads((Path(folder) / CONFIG_FILE).read_text(encoding="utf-8"))["kind"]
-        chosen = class_of(kind)
-    except (OSError, KeyError, TypeError, ValueError, UnknownNameError) as error:
-        raise ArtifactError(f"{folder} holds no readable fusion: {error}") from error
-    return chosen.from_pretrained(folder)
-
-
-def class_of(kind: str) -> type[Fusion]:
-    """Return the class of a ``tokenize.fusion.kind``.
-
-    Raises:
-        UnknownNameError: if there is none.
-    """
-    if kind not in KINDS:
-        raise UnknownNameError("kind of fusion", kind, KINDS)
-    module, _, name = KINDS[kind].partition(":")
-    return getattr(importlib.import_module(f"genrec_tokenizers.fusion.{module}"), name)
+    return KINDS.load(folder)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import DataError
+from genrec_tokenizers.pretrained import Pretrained
 from genrec_tokenizers.vectors import chunks
 
-TENSORS_FILE, CONFIG_FILE = "codebooks.safetensors", "quantizer.json"
 _SHOWN = 5
 
 
-class Quantizer(ABC):
+class Quantizer(Pretrained):
     """Turns vectors into codes and back.
 
     A subclass names its ``kind`` (as in ``tokenize.quantizer.kind``), takes its settings as keyword arguments
@@ -32,7 +28,7 @@ class Quantizer(ABC):
         seed: of every random choice.
     """
 
-    kind: ClassVar[str]
+    what, config_file, tensors_file = "quantizer", "quantizer.json", "codebooks.safetensors"
 
     def __init__(self, codebook_sizes: tuple[int, ...], seed: int = 0) -> None:
         self.codebook_sizes = tuple(codebook_sizes)
@@ -123,18 +119,6 @@ class Quantizer(ABC):
             float32 [items, codes of that level].
         """
 
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """Return the keyword arguments that make an equal, unfitted quantizer, as JSON values."""
-
-    @abstractmethod
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what was learnt."""
-
-    @abstractmethod
-    def _restore(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
-        """Take back what :meth:`tensors` returned, with ``dim`` set; KeyError or ValueError if it does not fit."""
-
     def restore(self, tensors: dict[str, npt.NDArray[Any]], dim: int) -> Self:
         """Take back what :meth:`tensors` returned, for vectors of ``dim`` dimensions.
 
@@ -146,34 +130,14 @@ class Quantizer(ABC):
         self._restore(tensors)
         return self
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write ``codebooks.safetensors`` and ``quantizer.json`` into ``folder``."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors().items()}
-        save_file(tensors, folder / TENSORS_FILE)
-        config = {"kind": self.kind, "dim": self.dim, **self.settings()}
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    def _config(self) -> dict[str, Any]:
+        return {"dim": self.dim, **self.settings()}
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> Self:
-        """Read a quantizer of this kind written by :meth:`save_pretrained`.
-
-        :func:`genrec_tokenizers.quantizers.load_quantizer` reads one of any kind.
-
-        Raises:
-            ArtifactError: if a file is missing, broken, does not fit the other, or is of another kind.
-        """
-        try:
-            config = json.loads((Path(folder) / CONFIG_FILE).read_text(encoding="utf-8"))
-            kind, dim = config.pop("kind"), config.pop("dim")
-            if kind != cls.kind:
-                raise ValueError(f"it is a {kind}")
-            config["codebook_sizes"] = tuple(config["codebook_sizes"])
-            quantizer = cls(**config)
-            quantizer.restore(load_file(Path(folder) / TENSORS_FILE), dim)
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise ArtifactError(f"{folder} holds no readable {cls.kind} quantizer: {error}") from error
+    def _from_config(cls, config: dict[str, Any]) -> Self:
+        dim, sizes = config.pop("dim"), tuple(config.pop("codebook_sizes"))
+        quantizer = cls(codebook_sizes=sizes, **config)
+        quantizer._dim = dim
         return quantizer
 
 
