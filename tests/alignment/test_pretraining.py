@@ -40,6 +40,12 @@ def _cli(*words: str) -> list[str]:
     return [sys.executable, "-m", "genrec", *words]
 
 
+def _whole_checkpoints(partial: Path) -> list[Path]:
+    """The checkpoints whose last file is written to its end, the oldest first."""
+    states = [file for file in partial.glob("checkpoint-*/trainer_state.json") if file.read_text().endswith("}\n")]
+    return sorted((file.parent for file in states), key=lambda place: int(place.name.partition("-")[2]))
+
+
 def _losses(run: Path) -> list[float]:
     log = json.loads((run / "generator" / "training_log.json").read_text())["log"]
     return [row["loss"] for row in log if "loss" in row]
@@ -109,13 +115,17 @@ def test_a_killed_run_resumed_gives_the_losses_of_an_uninterrupted_one(tmp_path:
 
     process = subprocess.Popen(_cli("train", "--run", str(cut), *settings), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list((cut / "generator.partial").glob("checkpoint-*/trainer_state.json")):
+    while not (whole_ones := _whole_checkpoints(cut / "generator.partial")):
         assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (cut / "generator").exists()
+    # Killed in the midst of the next checkpoint: its last file is there, and empty.
+    half = cut / "generator.partial" / f"checkpoint-{int(whole_ones[-1].name.partition('-')[2]) + 10}"
+    half.mkdir(exist_ok=True)
+    (half / "trainer_state.json").write_text("")
 
     done = subprocess.run(_cli("train", "--run", str(cut), "--resume", *settings), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -184,7 +184,7 @@ def _checkpoint(partial: Path, work: dict[str, Any], resume: bool, trainer: Pret
     mark = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
     file = partial / "work.sha256"
     same = file.is_file() and file.read_text(encoding="utf-8") == mark
-    last = get_last_checkpoint(str(partial)) if resume and same else None
+    last = _last_whole_checkpoint(partial) if resume and same else None
     if trainer.is_world_process_zero():
         if last:
             remark(f"Going on from {last}.")
@@ -198,6 +198,18 @@ def _checkpoint(partial: Path, work: dict[str, Any], resume: bool, trainer: Pret
         file.write_text(mark, encoding="utf-8")
     trainer.accelerator.wait_for_everyone()
     return last
+
+
+def _last_whole_checkpoint(partial: Path) -> str | None:
+    """Return the latest checkpoint that was written to its end: the trainer's state is the last file of it."""
+    checkpoints = sorted(partial.glob("checkpoint-*"), key=lambda place: int(place.name.partition("-")[2]))
+    for place in reversed(checkpoints):
+        try:
+            json.loads((place / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(place)
+    return None
 
 
 def _write(
