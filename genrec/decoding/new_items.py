@@ -2,8 +2,8 @@
 
 A generator has never seen the end of a new item's ID follow its beginning, so it gives the whole ID next to no
 probability, and the item does not come up among those that it knows. Among each other, new items can be compared,
-since their first codes mean what everybody's mean. So they get a search of their own and a number of places. What such
-rankings are worth is measured in docs/catalogue.md.
+since their first codes mean what everybody's mean. So they get a search of their own and a number of places.
+What such rankings are worth is measured in docs/catalogue.md.
 """
 
 from __future__ import annotations
