@@ -55,8 +55,10 @@ class Filters(Section):
 class Split(Section):
     """How interactions are divided into training, validation and test."""
 
-    by: Literal["leave_one_out", "temporal", "by_user", "given"] = Field(
-        "leave_one_out", description="each user's last two, two moments for all, whole users, or the split column"
+    by: Literal["leave_one_out", "leave_one_session_out", "temporal", "by_user", "given"] = Field(
+        "leave_one_out",
+        description="each user's last two interactions or sessions, two moments for all, whole users, or the split "
+        "column",
     )
     valid: Fraction = Field(0.1, description="temporal: share of interactions; by_user: share of users")
     test: Fraction = Field(0.1, description="temporal: share of interactions; by_user: share of users")
@@ -136,6 +138,14 @@ class DataConfig(Section):
             )
         if self.path is None and self.source != "movielens":
             raise ValueError(f"path: source {self.source!r} needs the file or folder of the log")
+        return self
+
+    @model_validator(mode="after")
+    def _sessions_to_leave_out(self) -> DataConfig:
+        if self.split.by == "leave_one_session_out" and self.sessions.by == "none":
+            raise ValueError(
+                "split.by 'leave_one_session_out' needs sessions: set sessions.by to request, gap or count"
+            )
         return self
 
 

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from genrec.errors import UnknownNameError
+from genrec.data.examples import Examples, SessionExamples, SessionRows, distinct, group_sessions
+from genrec.errors import DataError, UnknownNameError
 from genrec.runs import Manifest, open_artifact
 
 SPLITS = ("train", "valid", "test", "context")
@@ -36,12 +37,18 @@ class Sequences:
         items: int32 [interactions], ``item_index``.
         timestamps: int64 [interactions].
         splits: uint8 [interactions], positions in ``SPLITS``.
+        sessions: int64 [interactions], the number of each one's session; None where none were cut.
+        behaviors: String [interactions], null where it is not known; None where the log has none.
+        values: float64 [interactions], NaN where it is not known; None where the log has none.
     """
 
     offsets: npt.NDArray[np.int64]
     items: npt.NDArray[np.int32]
     timestamps: npt.NDArray[np.int64]
     splits: npt.NDArray[np.uint8]
+    sessions: npt.NDArray[np.int64] | None = None
+    behaviors: pl.Series | None = None
+    values: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,24 +58,6 @@ class Sequences:
         code = SPLITS.index(split)
         for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
             yield self.items[start:stop][self.splits[start:stop] == code]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Prediction tasks of one split: each target with everything its user did before it.
-
-    Args:
-        users: int64 [examples], ``user_index``.
-        targets: int64 [examples], ``item_index``.
-        histories: one int32 array an example, oldest first; may be empty.
-    """
-
-    users: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
-    histories: list[npt.NDArray[np.int32]]
-
-    def __len__(self) -> int:
-        return len(self.users)
 
 
 @dataclass(frozen=True)
@@ -125,6 +114,9 @@ class Dataset:
             items=rows["item"].to_numpy().astype(np.int32),
             timestamps=rows["timestamp"].to_numpy().astype(np.int64),
             splits=code.to_numpy(),
+            sessions=rows["session"].to_numpy() if "session" in rows.columns else None,
+            behaviors=rows["behavior"] if "behavior" in rows.columns else None,
+            values=rows["value"].fill_null(np.nan).to_numpy() if "value" in rows.columns else None,
         )
 
     def examples(self, split: str, users: npt.NDArray[np.integer] | None = None) -> Examples:
@@ -141,8 +133,49 @@ class Dataset:
             kept = np.isin(owners, users)
             rows, owners = rows[kept], owners[kept]
         starts = sequences.offsets[owners]
-        histories = [sequences.items[start:row] for start, row in zip(starts, rows, strict=True)]
-        return Examples(owners, sequences.items[rows].astype(np.int64), histories)
+        return Examples(
+            owners, sequences.items[rows].astype(np.int64), _slices(sequences.items, starts, rows), starts, rows
+        )
+
+    def session_rows(self, split: str) -> SessionRows:
+        """Return the rows of one split, gathered by session.
+
+        A session that a split divides (some cut by time) counts with its rows in this split alone.
+
+        Raises:
+            DataError: if the dataset has no sessions.
+        """
+        sequences = self.sequences
+        if sequences.sessions is None:
+            raise DataError(
+                f"{self.path} has no sessions.",
+                "Make it again with data.sessions.by=gap, request or count (docs/data.md).",
+            )
+        rows = np.flatnonzero(sequences.splits == SPLITS.index(split))
+        return group_sessions(rows, sequences.sessions[rows], sequences.offsets)
+
+    def training_sessions(self) -> SessionRows:
+        """Return the rows of the training part, gathered by session; see :meth:`session_rows`."""
+        return self.session_rows("train")
+
+    def session_examples(self, split: str, users: npt.NDArray[np.integer] | None = None) -> SessionExamples:
+        """Return one prediction task for each session of a split.
+
+        The history is every event of the user that stands before the session's first one, whatever its split.
+
+        Args:
+            split: ``valid`` or ``test``.
+            users: only these users, by index; None for all.
+
+        Raises:
+            DataError: if the dataset has no sessions.
+        """
+        sessions, sequences = self.session_rows(split), self.sequences
+        targets = [distinct(sequences.items[sessions[at]]) for at in range(len(sessions))]
+        starts, stops = sequences.offsets[sessions.users], sessions.first
+        histories = _slices(sequences.items, starts, stops)
+        examples = SessionExamples(sessions.users, targets, histories, starts, stops)
+        return examples if users is None else examples[np.flatnonzero(np.isin(sessions.users, users))]
 
     def history(self, user_id: str) -> npt.NDArray[np.int32]:
         """Return everything a user did, oldest first, as item indices.
@@ -154,3 +187,9 @@ class Dataset:
             raise UnknownNameError("user", user_id, self.user_ids)
         user = self.user_index_of[user_id]
         return self.sequences.items[self.sequences.offsets[user] : self.sequences.offsets[user + 1]]
+
+
+def _slices(
+    items: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.int32]]:
+    return [items[start:stop] for start, stop in zip(starts, stops, strict=True)]

@@ -2,6 +2,9 @@
 
 leave_one_out  A user's last interaction is the test target, the one before it the validation target. Users
                with fewer than three interactions stay in training whole.
+leave_one_session_out
+               The same with whole sessions, in the order in which they began. Where sessions overlap, a row that
+               comes after the beginning of a later part is ``context``, so that nothing is learned after a target.
 temporal       Two moments cut all interactions, by default 8:1:1 (the protocol of MiniOneRec,
                arXiv:2510.24431). Rows of one moment are never divided.
 by_user        Whole users are held out. Their last interaction is the target, the earlier ones are
@@ -24,7 +27,7 @@ from genrec.data.config import Split
 from genrec.data.dataset import SPLITS
 from genrec.errors import DataError
 
-LEAST_FOR_LEAVE_ONE_OUT = 3
+LEAST_FOR_LEAVE_ONE_OUT = 3  # interactions, or sessions
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class SplitPlan:
         """Return the rule in words, for the manifest."""
         return {
             "leave_one_out": "last interaction test, the one before it valid; shorter users stay in train",
+            "leave_one_session_out": "last session test, the one before it valid; users with fewer than three "
+            "sessions stay in train",
             "temporal": f"valid from {self.cuts[0]} ms, test from {self.cuts[1]} ms; no history: context",
             "by_user": "held-out users: last interaction is the target, earlier ones context",
             "given": "the log's split column",
@@ -81,7 +86,8 @@ def assign(frame: pl.DataFrame, plan: SplitPlan) -> pl.Series:
     """Return the split of every row.
 
     Args:
-        frame: whole users' rows, sorted by user and time, with ``user_id``, ``timestamp`` and ``user_index``.
+        frame: whole users' rows, sorted by user and time, with ``user_id``, ``timestamp`` and ``user_index``;
+            leave_one_session_out also needs ``session``, numbered in order of first appearance.
         plan: from :func:`plan_split`.
     """
     place = pl.int_range(pl.len()).over("user_id")
@@ -97,6 +103,8 @@ def _expression(plan: SplitPlan, left: pl.Expr) -> pl.Expr:
     if plan.by == "leave_one_out":
         short = pl.len().over("user_id") < LEAST_FOR_LEAVE_ONE_OUT
         return pl.when(short | (left > 1)).then(train).when(left == 1).then(valid).otherwise(test)
+    if plan.by == "leave_one_session_out":
+        return _by_session()
     if plan.by == "temporal":
         time = pl.col("timestamp")
         return pl.when(time < plan.cuts[0]).then(train).when(time < plan.cuts[1]).then(valid).otherwise(test)
@@ -104,6 +112,15 @@ def _expression(plan: SplitPlan, left: pl.Expr) -> pl.Expr:
         role = pl.lit(plan.roles).gather(pl.col("user_index"))
         return pl.when((role == "train") | (left == 0)).then(role).otherwise(context)
     return pl.col("split")
+
+
+def _by_session() -> pl.Expr:
+    number = pl.col("session").rank("dense").over("user_id").cast(pl.Int64)
+    count = number.max().over("user_id")
+    part = pl.when(count < LEAST_FOR_LEAVE_ONE_OUT).then(0).otherwise((number - count + 2).clip(lower_bound=0))
+    late = part < part.cum_max().over("user_id")
+    names = part.replace_strict([0, 1, 2], list(SPLITS[:3]), return_dtype=pl.String)
+    return pl.when(late).then(pl.lit("context")).otherwise(names)
 
 
 def _cuts(config: Split, timestamps: npt.NDArray[np.int64]) -> tuple[int, int]:

@@ -116,8 +116,8 @@ def write_interactions(
 def _finish(frame: pl.DataFrame, plan: SplitPlan, sessions: Sessions, figures: Figures) -> pl.DataFrame:
     if "timestamp" not in frame.columns:
         frame = frame.with_columns(timestamp=pl.int_range(pl.len(), dtype=pl.Int64).over("user_id"))
-    numbered = frame.with_columns(user_index=pl.col("user_id").rle_id().cast(pl.Int64) + figures.users)
-    frame = frame.with_columns(split=assign(numbered, plan))
     if sessions.by != "none":
         frame = frame.with_columns(session=session_numbers(frame, sessions, figures.sessions))
+    numbered = frame.with_columns(user_index=pl.col("user_id").rle_id().cast(pl.Int64) + figures.users)
+    frame = frame.with_columns(split=assign(numbered, plan))
     return frame.select(name for name in _ORDER if name in frame.columns)

@@ -10,10 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from genrec.data import Dataset
-from genrec.data.config import DataConfig, Split
+from genrec.data.config import DataConfig, Sessions, Split
 from genrec.data.dataset import SPLITS
 from genrec.data.make import write_dataset
-from genrec.data.splits import assign, plan_split
+from genrec.data.sessions import session_numbers
+from genrec.data.splits import SplitPlan, assign, plan_split
 from genrec.errors import DataError
 
 LOGS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 20)), min_size=1, max_size=120)
@@ -95,6 +96,38 @@ def test_leave_one_out_gives_each_long_user_one_target_of_each_kind(rows: list) 
         size = len(user)
         expected = ["train"] * size if size < 3 else ["train"] * (size - 2) + ["valid", "test"]
         assert user["split"].to_list() == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=60))
+def test_leave_one_session_out_learns_nothing_after_a_target(rows: list[tuple[int, int]]) -> None:
+    """Sessions may overlap: a row is (user, session), in any order."""
+    frame = pl.DataFrame(rows, schema=["user", "request_id"], orient="row").sort("user", maintain_order=True)
+    frame = frame.with_columns(pl.col("request_id").cast(pl.String), user_id=pl.col("user").cast(pl.String))
+    frame = frame.with_columns(session=session_numbers(frame, Sessions(by="request")))
+    frame = frame.with_columns(split=assign(frame, SplitPlan("leave_one_session_out")))
+    for user in by_user(frame):
+        began = user["session"].unique(maintain_order=True).to_list()
+        if len(began) < 3:
+            assert set(user["split"]) == {"train"}
+            continue
+        for place, session in enumerate(began):
+            name = {len(began) - 1: "test", len(began) - 2: "valid"}.get(place, "train")
+            splits = user.filter(session=session)["split"].to_list()
+            assert splits[0] == name
+            assert set(splits) <= {name, "context"}
+        ranks = [SPLITS.index(split) for split in user["split"] if split != "context"]
+        assert ranks == sorted(ranks)
+
+
+def test_sessions_that_overlap_by_hand() -> None:
+    frame = pl.DataFrame({"user_id": ["u"] * 6, "session": [0, 1, 0, 2, 1, 2]})
+    splits = assign(frame, SplitPlan("leave_one_session_out")).to_list()
+    assert splits == ["train", "valid", "context", "test", "context", "test"]
+
+
+def test_leaving_sessions_out_needs_sessions() -> None:
+    with pytest.raises(ValueError, match=r"set sessions\.by to request, gap or count"):
+        DataConfig(split=Split(by="leave_one_session_out"))
 
 
 def test_temporal_cuts_eight_to_one_to_one() -> None:
