@@ -1,6 +1,16 @@
-"""Models: generators as stock Hugging Face architectures over a catalogue's SID tokens."""
+"""Models: generators over a catalogue's semantic IDs, stock decoders and the OneRec family."""
 
+from genrec.models.build import ModelConfig, build_generator
 from genrec.models.decoder import DecoderConfig, build_decoder
 from genrec.models.generator import Generator
+from genrec.models.histories import Events, HistoryBatch
 
-__all__ = ["DecoderConfig", "Generator", "build_decoder"]
+__all__ = [
+    "DecoderConfig",
+    "Events",
+    "Generator",
+    "HistoryBatch",
+    "ModelConfig",
+    "build_decoder",
+    "build_generator",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class DecoderConfig(Section):
     """The shape of the decoder (Qwen3: pre-norm, RMSNorm, SwiGLU, rotary, normalised queries and keys)."""
 
+    kind: Literal["decoder"] = "decoder"
     hidden_size: PositiveInt = Field(64, description="Width of the residual stream.")
     intermediate_size: PositiveInt = Field(256, description="Width inside the feed-forward blocks.")
     layers: PositiveInt = Field(2, description="Number of transformer blocks.")

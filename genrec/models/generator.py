@@ -1,9 +1,11 @@
-"""A generator: a causal language model with the catalogue whose items it writes; enough to serve alone."""
+"""A generator: a model with the catalogue whose items it writes; enough to serve alone."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,28 +13,62 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec.errors import ArtifactError
+from genrec.models.histories import Events, HistoryBatch, batch_histories
 from genrec.semantic_ids import Catalogue
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-_SETTINGS, _CATALOGUE = "generator.json", "catalogue"
+    from genrec.data.features import Features
+
+_SETTINGS, _CATALOGUE, _FEATURES = "generator.json", "catalogue", "features.json"
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A decoder-only model, its catalogue, and the longest history it was trained on.
+    """A model, its catalogue, and the longest history it was trained on.
 
     Args:
-        model: any Hugging Face causal language model whose vocabulary holds the catalogue's SID tokens.
+        model: a Hugging Face causal language model whose vocabulary holds the catalogue's SID tokens, or a model of
+            the OneRec family (:class:`genrec.models.onerec.HistoryModel`).
         catalogue: the items it can generate.
-        history_length: how many of a user's latest items the prompt holds.
+        history_length: how many of a user's latest items it reads.
+        features: what else it reads of every event; OneRec models only.
+        trained: the catalogue it was trained on, whose items have vectors of their own; ``catalogue`` unless told.
     """
 
     model: PreTrainedModel
     catalogue: Catalogue
     history_length: int
+    features: Features | None = None
+    trained: Catalogue | None = None
+
+    def __post_init__(self) -> None:
+        if self.trained is None:
+            object.__setattr__(self, "trained", self.catalogue)
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether a history is one row an event, as in the OneRec family, and not one token a code."""
+        return hasattr(self.model.config, "feature_names")
+
+    def prompts(self, histories: Sequence[npt.NDArray[np.integer] | Events]) -> list[list[int]] | HistoryBatch:
+        """Return what the model reads of each history: token ids, or one batch of events; see :meth:`prompt`."""
+        events = [one if isinstance(one, Events) else Events(np.asarray(one, dtype=np.int64)) for one in histories]
+        if not self.reads_events:
+            return [self.prompt(one.items) for one in events]
+        latest = [one.latest(self.history_length) for one in events]
+        return batch_histories(latest, self.catalogue.codes, self._rows, len(self.model.config.feature_names))
+
+    @cached_property
+    def _rows(self) -> npt.NDArray[np.int64]:
+        """1 + the row of each ``item_index`` in the model's table of items; 0 for what it was not trained on."""
+        assert self.trained is not None
+        if not self.model.config.items:
+            return np.zeros(len(self.catalogue), dtype=np.int64)
+        known = self.trained.index_of
+        return np.fromiter((1 + known.get(item, -1) for item in self.catalogue.item_ids), dtype=np.int64)
 
     def prompt(self, history: npt.NDArray[np.integer]) -> list[int]:
         """Return the token ids of a history of item indices, oldest first: BOS, then the latest items' IDs.
@@ -43,11 +79,20 @@ class Generator:
         return [self.catalogue.vocabulary.bos_id, *self.catalogue.tokens[latest].ravel().tolist()]
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write the model, a tokenizer that reads and writes IDs as text, and the catalogue into ``folder``."""
+        """Write the model, the catalogue, and a tokenizer that reads and writes IDs as text into ``folder``.
+
+        Raises:
+            ValueError: if the catalogue is no longer the one the model was trained on.
+        """
+        if self.catalogue is not self.trained:
+            raise ValueError("save a generator with the catalogue it was trained on")
         folder = Path(folder)
         self.model.save_pretrained(folder)
-        self.catalogue.vocabulary.to_tokenizer().save_pretrained(folder)
+        if not self.reads_events:
+            self.catalogue.vocabulary.to_tokenizer().save_pretrained(folder)
         self.catalogue.save(folder / _CATALOGUE)
+        if self.features is not None:
+            self.features.save(folder / _FEATURES)
         settings = {"history_length": self.history_length}
         (folder / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
@@ -66,21 +111,15 @@ class Generator:
             ArtifactError: if the folder is no generator, or its parts do not fit each other.
         """
         import torch
-        from transformers import AutoModelForCausalLM
 
         folder = _local_folder(source)
         catalogue = Catalogue.load(folder / _CATALOGUE)
         settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or torch.float32, trust_remote_code=False)
-        if model.config.vocab_size < catalogue.vocabulary.size:
-            raise ArtifactError(
-                f"{folder}: the model knows {model.config.vocab_size} tokens, but its catalogue needs "
-                f"{catalogue.vocabulary.size}.",
-                "The two come from different runs: train the generator again.",
-            )
+        model = _load_model(folder, dtype or torch.float32)
+        _check_fit(model, catalogue, folder)
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(where)  # type: ignore[arg-type]  # transformers wraps torch's method without its types
-        return cls(model.eval(), catalogue, int(settings["history_length"]))
+        return cls(model.eval(), catalogue, int(settings["history_length"]), _load_features(folder))
 
     @staticmethod
     def push_to_hub(folder: Path, repo_id: str, private: bool = True) -> str:
@@ -100,6 +139,43 @@ class Generator:
         api = HfApi()
         api.create_repo(repo_id, private=private, exist_ok=True)
         return str(api.upload_folder(folder_path=str(folder), repo_id=repo_id, commit_message="Upload a generator"))
+
+
+def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    import genrec.models.onerec.encoder_decoder
+    import genrec.models.onerec.lazy_decoder  # noqa: F401 (makes the OneRec models known to the Auto classes)
+
+    events = hasattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "feature_names")
+    kind = AutoModel if events else AutoModelForCausalLM
+    return kind.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
+
+
+def _load_features(folder: Path) -> Features | None:
+    if not (folder / _FEATURES).is_file():
+        return None
+    from genrec.data.features import Features
+
+    return Features.load(folder / _FEATURES)
+
+
+def _check_fit(model: PreTrainedModel, catalogue: Catalogue, folder: Path) -> None:
+    remedy = "The two come from different runs: train the generator again."
+    if hasattr(model.config, "codebook_sizes"):
+        sizes = tuple(model.config.codebook_sizes)
+        if sizes != catalogue.codebook_sizes or model.config.items not in (0, len(catalogue)):
+            raise ArtifactError(
+                f"{folder}: the model was made for codebooks of {sizes} and {model.config.items} items, but its "
+                f"catalogue has {catalogue.codebook_sizes} and {len(catalogue)}.",
+                remedy,
+            )
+    elif model.config.vocab_size < catalogue.vocabulary.size:
+        raise ArtifactError(
+            f"{folder}: the model knows {model.config.vocab_size} tokens, but its catalogue needs "
+            f"{catalogue.vocabulary.size}.",
+            remedy,
+        )
 
 
 def _local_folder(source: str | Path) -> Path:

@@ -1,0 +1,69 @@
+"""New generators from settings: random weights of the right shape for a catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from genrec.models.decoder import DecoderConfig, build_decoder
+from genrec.models.generator import Generator
+from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.semantic_ids import Catalogue
+
+if TYPE_CHECKING:
+    from genrec.data.features import Features
+    from genrec.models.onerec.base import HistoryModel
+
+ModelConfig = DecoderConfig | EncoderDecoderConfig | LazyDecoderConfig
+
+
+def build_generator(
+    config: ModelConfig,
+    catalogue: Catalogue,
+    history_length: int,
+    *,
+    session_length: int = 1,
+    dropout: float = 0.0,
+    features: Features | None = None,
+) -> Generator:
+    """Return an untrained generator.
+
+    Args:
+        config: the shape of its model.
+        catalogue: the items it shall generate.
+        history_length: how many of a user's latest items it reads.
+        session_length: items that are generated together; 1 is point-wise.
+        dropout: kept in the configuration of OneRec models; a decoder gets its own from the trainer.
+        features: what else is read of every event; OneRec models only.
+    """
+    if isinstance(config, DecoderConfig):
+        max_tokens = 1 + (history_length + session_length) * catalogue.vocabulary.levels
+        return Generator(build_decoder(config, catalogue.vocabulary, max_tokens), catalogue, history_length)
+    model = _build_history_model(config, catalogue, history_length, session_length, dropout, features)
+    return Generator(model, catalogue, history_length, features)
+
+
+def _build_history_model(
+    config: EncoderDecoderConfig | LazyDecoderConfig,
+    catalogue: Catalogue,
+    history_length: int,
+    session_length: int,
+    dropout: float,
+    features: Features | None,
+) -> HistoryModel:
+    from genrec.models.onerec.configuration import OneRecConfig, OneRecLazyConfig
+    from genrec.models.onerec.encoder_decoder import OneRecModel
+    from genrec.models.onerec.lazy_decoder import OneRecLazyModel
+
+    options: dict[str, Any] = {
+        "codebook_sizes": list(catalogue.codebook_sizes),
+        "items": len(catalogue) if config.history.item_embeddings else 0,
+        "feature_names": list(features.names) if features else [],
+        "feature_sizes": list(features.sizes) if features else [],
+        "history_length": history_length,
+        "session_length": session_length,
+        "shape": config.model_dump(mode="json"),
+        "dropout": dropout,
+    }
+    if isinstance(config, EncoderDecoderConfig):
+        return OneRecModel(OneRecConfig(**options))
+    return OneRecLazyModel(OneRecLazyConfig(**options))

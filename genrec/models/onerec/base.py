@@ -1,0 +1,194 @@
+"""What the models of the OneRec family share: targets in, losses out; histories in, beams out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from genrec.models.histories import HistoryBatch
+from genrec.models.onerec.attention import Rotary
+from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.models.onerec.configuration import HistoryModelConfig
+from genrec.models.onerec.decoder import CrossView, SelfView
+from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
+from genrec.models.onerec.encoder import Encoder, Memory
+
+IGNORED = -100  # where there is no target
+
+
+@dataclass
+class OneRecOutput(ModelOutput):
+    """What a training step gives.
+
+    Args:
+        loss: the mean over target items of their codes' cross-entropies, summed or averaged as the paper has it.
+        level_losses: float [levels], the mean cross-entropy of each level's code, for the log.
+    """
+
+    loss: Tensor | None = None
+    level_losses: Tensor | None = None
+
+
+class HistoryModel(PreTrainedModel):
+    """Base of the OneRec models. Subclasses build ``encoder``, ``memory`` and ``layers``.
+
+    Decoder tokens are 0 for BOS and ``1 + offset[level] + code`` for a code. BOS stands before every item
+    (arXiv:2502.18965); each token predicts the next code by a softmax over the codes of that level.
+    """
+
+    base_model_prefix = "model"
+    main_input_name = "history_codes"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ["EncoderLayer", "DecoderLayer"]  # noqa: RUF012 (transformers' own form)
+    averages_codes: bool  # OneRec-V2 averages the codes' losses, OneRec adds them up
+
+    encoder: Encoder
+    memory: nn.Module
+    layers: nn.ModuleList
+
+    def __init__(self, config: HistoryModelConfig, shape: EncoderDecoderConfig | LazyDecoderConfig) -> None:
+        super().__init__(config)
+        width = shape.hidden_size
+        self.codes = CodeEmbedding(config.codebook_sizes, width)
+        self.events = EventEmbedding(config, shape.history, self.codes)
+        self.rotary = Rotary(width // shape.heads)
+        self.norm = nn.RMSNorm(width, eps=1e-6)
+        tied = shape.tie_embeddings
+        self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        history_codes: Tensor,
+        history_rows: Tensor,
+        history_features: Tensor,
+        history_mask: Tensor,
+        target_codes: Tensor,
+        visible: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> OneRecOutput:
+        """Return the loss of target items after histories.
+
+        Args:
+            history_codes: int64 [batch, events, levels], see :class:`~genrec.models.histories.HistoryBatch`.
+            history_rows: int64 [batch, events].
+            history_features: int64 [batch, events, features].
+            history_mask: bool [batch, events].
+            target_codes: int64 [batch, tasks, items, levels]; -100 where there is no item.
+            visible: int64 [batch, tasks], how many of the row's events each task may see; None for all.
+            label_smoothing: share of each code's probability spread over its level.
+            num_items_in_batch: what the losses are divided by; None for the number of target items given.
+
+        Raises:
+            ValueError: if tasks shall see parts of histories that the encoder reads as a whole.
+        """
+        history = HistoryBatch(history_codes, history_rows, history_features, history_mask)
+        if visible is not None and not self.encoder.causal:
+            raise ValueError("an encoder that looks both ways has one task a history: give no visible")
+        states = self._decode_targets(self.encode(history), target_codes, visible)
+        real = target_codes[..., 0] != IGNORED
+        states, codes = states[real], target_codes[real]  # [targets, levels, hidden], [targets, levels]
+        losses = torch.stack(
+            [
+                functional.cross_entropy(
+                    self.logits(states[:, level], level).float(),
+                    codes[:, level],
+                    reduction="sum",
+                    label_smoothing=label_smoothing,
+                )
+                for level in range(len(self.config.codebook_sizes))
+            ]
+        )
+        total = losses.mean() if self.averages_codes else losses.sum()
+        count = max(1, len(codes)) if num_items_in_batch is None else num_items_in_batch
+        return OneRecOutput(total / count, losses.detach() / max(1, len(codes)))
+
+    def encode(self, history: HistoryBatch) -> Memory:
+        """Return the memory of a batch of histories: read once, whatever is generated after it."""
+        states = self.dropout(self.events(self.codes, history.codes, history.rows, history.features))
+        mask = functional.pad(history.mask, (1, 0), value=True)
+        return self.memory(self.encoder(states, mask), mask)
+
+    def decode(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        attention_mask: Tensor,
+        memory: Memory,
+        cache: Cache,
+        level: int,
+    ) -> Tensor:
+        """Return what each token says of the next code, float [batch, tokens, codes of ``level``].
+
+        Args:
+            input_ids: int64 [batch, tokens], decoder tokens.
+            position_ids: int64 [batch, tokens], their places in what is generated.
+            attention_mask: bool [batch, tokens, past + tokens].
+            memory: from :meth:`encode`.
+            cache: holds the tokens before, and takes these.
+            level: the level of the code that is predicted.
+        """
+        seen = SelfView(self.rotary(position_ids), attention_mask[:, None], cache, tasks=1)
+        place = memory.mask.sum(dim=1)[:, None].expand_as(input_ids)
+        history = CrossView(memory.keys, memory.values, self.rotary(place), memory.mask[:, None, None])
+        return self.logits(self._run(self.codes(input_ids), seen, history), level)
+
+    def logits(self, states: Tensor, level: int) -> Tensor:
+        """Return the scores of a level's codes, [..., codes], for normalised states [..., hidden]."""
+        first = sum(self.config.codebook_sizes[:level])
+        rows = slice(first, first + self.config.codebook_sizes[level])
+        weight = self.codes.weight[1:][rows] if self.head is None else self.head.weight[rows]
+        return functional.linear(states, weight)
+
+    def _decode_targets(self, memory: Memory, target_codes: Tensor, visible: Tensor | None) -> Tensor:
+        """Return the states that predict each code, [batch, tasks, items, levels, hidden]."""
+        batch, tasks, items, levels = target_codes.shape
+        tokens = functional.pad(target_codes.clamp(min=0) + self.codes.first, (1, 0))  # BOS, which is 0, first
+        tokens = tokens.view(batch, tasks, items * (levels + 1))[..., :-1]  # the last code predicts nothing
+        length = tokens.shape[2]
+        positions = torch.arange(length, device=tokens.device)[None]
+        seen = SelfView(self.rotary(positions), None, None, tasks)
+        states = self.codes(tokens.flatten(1))
+        states = self._run(self.dropout(states), seen, self._view(memory, visible, tasks, length))
+        states = functional.pad(states.view(batch, tasks, length, -1), (0, 0, 0, 1))
+        return states.view(batch, tasks, items, levels + 1, -1)[..., :levels, :]
+
+    def _view(self, memory: Memory, visible: Tensor | None, tasks: int, length: int) -> CrossView:
+        """Return what each token of each task sees of the history: the sink and its first ``visible`` events."""
+        mask = memory.mask[:, None].expand(-1, tasks, -1)
+        if visible is not None:
+            mask = mask & (torch.arange(mask.shape[2], device=mask.device) <= visible[..., None])
+        place = mask.sum(dim=2).repeat_interleave(length, dim=1)
+        mask = mask.repeat_interleave(length, dim=1)[:, None]
+        return CrossView(memory.keys, memory.values, self.rotary(place), mask)
+
+    def _run(self, states: Tensor, seen: SelfView, history: CrossView) -> Tensor:
+        for layer in self.layers:
+            states = layer(states, seen, history)
+        return self.norm(states)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Draw what is new from a normal distribution; norms begin at one."""
+        deviation = getattr(self.config, "initializer_range", 0.02)
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=deviation)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                nn.init.zeros_(module.weight[module.padding_idx])
+        elif isinstance(module, nn.RMSNorm):
+            nn.init.ones_(module.weight)
+        elif isinstance(module, EventEmbedding):
+            nn.init.normal_(module.sink, std=deviation)
+
+
+def shape_of(config: HistoryModelConfig, kind: type[Any]) -> Any:
+    """Return a configuration's shape as the settings class it was made from."""
+    return kind.model_validate(config.shape)

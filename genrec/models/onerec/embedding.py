@@ -1,0 +1,60 @@
+"""Events of a history as vectors, and the codes of what is generated."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from genrec.models.onerec.config import HistoryConfig
+from genrec.models.onerec.configuration import HistoryModelConfig
+
+
+class CodeEmbedding(nn.Embedding):
+    """One vector for each decoder token: 0 is BOS, ``1 + offset[level] + code`` a code.
+
+    Args:
+        codebook_sizes: the number of codes of each level.
+        hidden_size: the width of a vector.
+    """
+
+    def __init__(self, codebook_sizes: list[int], hidden_size: int) -> None:
+        super().__init__(1 + sum(codebook_sizes), hidden_size)
+        self.codebook_sizes = codebook_sizes
+
+    @property
+    def first(self) -> Tensor:
+        """The token of code 0 of each level, int64 [levels]."""
+        sizes = torch.tensor([1, *self.codebook_sizes[:-1]], device=self.weight.device)
+        return sizes.cumsum(0)
+
+
+class EventEmbedding(nn.Module):
+    """One vector for each event: the sum of its item's codes, its item's own vector, and its features.
+
+    The technical report concatenates the fields and reads them by an MLP (arXiv:2506.13695); the sum takes
+    less work, and was as good where both were tried (docs/experiments.md).
+
+    Args:
+        config: the model's configuration.
+        history: the ``history`` section of its shape.
+        codes: the vectors of the codes, shared with the decoder.
+    """
+
+    def __init__(self, config: HistoryModelConfig, history: HistoryConfig, codes: CodeEmbedding) -> None:
+        super().__init__()
+        width = codes.embedding_dim
+        self.item_dropout = history.item_dropout
+        self.items = nn.Embedding(config.items + 1, width, padding_idx=0) if config.items else None
+        self.features = nn.ModuleList(nn.Embedding(size, width, padding_idx=0) for size in config.feature_sizes)
+        self.sink = nn.Parameter(torch.zeros(width))
+
+    def forward(self, codes: CodeEmbedding, history_codes: Tensor, rows: Tensor, features: Tensor) -> Tensor:
+        """Return [batch, 1 + events, hidden]: the sink, which is always there to attend to, then the events."""
+        states = codes(history_codes + codes.first).sum(dim=2)
+        if self.items is not None:
+            if self.training and self.item_dropout:
+                rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.item_dropout, 0)
+            states = states + self.items(rows)
+        for at, feature in enumerate(self.features):
+            states = states + feature(features[..., at])
+        return torch.cat([self.sink.expand(len(states), 1, -1), states], dim=1)
