@@ -6,14 +6,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from genrec.decoding.ranking import Ranking
+from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
     from genrec.decoding.recommender import Recommender
     from genrec.decoding.tree_beam import TreeBeamSearch
 
-__all__ = ["Ranking", "Recommender", "TreeBeamSearch", "Trie"]
+__all__ = ["Ranking", "Recommender", "Sessions", "TreeBeamSearch", "Trie"]
 
 _LAZY = {"Recommender": "genrec.decoding.recommender", "TreeBeamSearch": "genrec.decoding.tree_beam"}
 

@@ -46,12 +46,16 @@ def dead_nodes(trie: Trie, exclude: Sequence[npt.ArrayLike]) -> list[DeadNodes]:
     Raises:
         ValueError: if an ``item_index`` is not in the catalogue.
     """
-    rows, leaves = _excluded_leaves(trie, exclude)
+    rows, leaves = excluded_leaves(trie, exclude)
     return [_dead_of_level(trie, level, rows, leaves) for level in range(len(trie.levels))]
 
 
-def _excluded_leaves(trie: Trie, exclude: Sequence[npt.ArrayLike]) -> tuple[Int64, Int64]:
-    """Return the distinct (request, leaf) pairs, sorted, each int64 [pairs]."""
+def excluded_leaves(trie: Trie, exclude: Sequence[npt.ArrayLike]) -> tuple[Int64, Int64]:
+    """Return the distinct (request, leaf) pairs, sorted, each int64 [pairs].
+
+    Raises:
+        ValueError: if an ``item_index`` is not in the catalogue.
+    """
     lists = [np.asarray(items, dtype=np.int64).reshape(-1) for items in exclude]
     items = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
     if len(items) and (items.min() < 0 or items.max() >= len(trie)):

@@ -1,0 +1,94 @@
+"""Models of the OneRec family under the tree search: the history is read once, and the decoder writes items.
+
+The keys and values that the decoder attends to are made once for each prompt and shared by its beams. BOS stands
+before every item, so the last code of an item and the BOS of the next are run together, two tokens a beam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from transformers.cache_utils import DynamicCache
+
+from genrec.decoding.prompts import Prompts
+from genrec.decoding.tree_mask import follow, with_itself, without_later
+from genrec.models.histories import HistoryBatch
+
+if TYPE_CHECKING:
+    from genrec.models.onerec.base import HistoryModel
+
+_BOS = 0
+
+
+class HistoryStepper:
+    """Drives an encoder-decoder or a lazy decoder, whose logits are those of one level's codes.
+
+    Args:
+        model: a model of the OneRec family.
+        codebook_sizes: the catalogue's.
+
+    Raises:
+        ValueError: if the model was made for other codebooks.
+    """
+
+    def __init__(self, model: HistoryModel, codebook_sizes: Sequence[int]) -> None:
+        if list(codebook_sizes) != list(model.config.codebook_sizes):
+            raise ValueError(
+                f"the model was made for codebooks of {list(model.config.codebook_sizes)} codes, but the"
+                f" catalogue's have {list(codebook_sizes)}"
+            )
+        self.model = model
+        self.offsets = [0] * len(codebook_sizes)
+
+    def start(self, prompts: Prompts | HistoryBatch, items: int) -> HistoryDecoding:
+        """Encode histories; see :class:`~genrec.decoding.steppers.Stepper`."""
+        if not isinstance(prompts, HistoryBatch):
+            raise ValueError(f"{type(self.model).__name__} reads a HistoryBatch; see Generator.prompts")
+        if items > self.model.config.session_length:
+            raise ValueError(
+                f"{type(self.model).__name__} was made for sessions of at most {self.model.config.session_length}"
+                f" items, not {items}"
+            )
+        return HistoryDecoding(self.model, prompts.to(self.model.device))
+
+
+class HistoryDecoding:
+    """Histories under way; see :class:`~genrec.decoding.steppers.Decoding`."""
+
+    def __init__(self, model: HistoryModel, histories: HistoryBatch) -> None:
+        self._model = model
+        sizes = model.config.codebook_sizes
+        self._first = [1 + sum(sizes[:level]) for level in range(len(sizes))]
+        self._memory = model.encode(histories)
+        self._cache = DynamicCache()
+        self._position = 0
+        bos = torch.full((len(histories), 1), _BOS, dtype=torch.int64, device=histories.mask.device)
+        self._seen = torch.ones((len(histories), 1, 1), dtype=torch.bool, device=bos.device)
+        self.logits = self._run([bos], [self._seen], 0)
+
+    def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
+        """Run one code of every beam, float [batch, width, codes of the next level]."""
+        tokens = [codes.long() + self._first[level]]
+        self._seen = with_itself(follow(self._seen, origin))
+        if level + 1 < len(self._first):
+            return self._run(tokens, [self._seen], level + 1)
+        code_sees = without_later(self._seen)
+        self._seen = with_itself(self._seen)
+        tokens.append(torch.full_like(tokens[0], _BOS))
+        return self._run(tokens, [code_sees, self._seen], 0)
+
+    def _run(self, tokens: list[torch.Tensor], seen: list[torch.Tensor], level: int) -> torch.Tensor:
+        """Run tokens [batch, width] of one position after the other; return what follows the last of them."""
+        positions = [torch.full_like(these, self._position + at) for at, these in enumerate(tokens)]
+        self._position += len(tokens)
+        logits = self._model.decode(
+            input_ids=torch.cat(tokens, dim=1),
+            position_ids=torch.cat(positions, dim=1),
+            attention_mask=torch.cat(seen, dim=1),
+            memory=self._memory,
+            cache=self._cache,
+            level=level,
+        )
+        return logits[:, -tokens[-1].shape[1] :]
