@@ -16,6 +16,8 @@ from genrec.data.filters import check_behaviors, k_core, row_filters
 from genrec.data.importers.readers import first_line
 from genrec.data.importers.source import Source, Table
 from genrec.data.parsing import RAW_NUMBER, RAW_TIME, parse_log
+from genrec.data.profiles import FILE as USERS
+from genrec.data.profiles import write_users
 from genrec.data.sessions import check_sessions
 from genrec.data.splits import plan_split
 from genrec.data.summary import describe
@@ -26,7 +28,7 @@ from genrec.runs import Draft
 
 
 def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, work: Path) -> None:
-    """Write ``items.parquet`` and ``interactions.parquet`` into a draft and describe them in its details.
+    """Write the tables of a dataset into a draft and describe them in its details.
 
     Args:
         source: what an importer read.
@@ -71,6 +73,9 @@ def build_dataset(source: Source, config: DataConfig, seed: int, draft: Draft, w
         items = items.filter(pl.Series(figures.item_counts > 0))
     items.write_parquet(draft.path / "items.parquet")
     draft.details |= describe(figures, items, plan, config, time_unit, findings, losses, source.notes)
+    if source.users:
+        known = write_users(source.users, draft.path / "interactions.parquet", draft.path / USERS)
+        draft.details["users"] = known
 
 
 def _store(rows: pl.LazyFrame, file: Path, table: Table) -> pl.LazyFrame:

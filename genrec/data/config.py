@@ -41,6 +41,13 @@ class ItemColumns(Section):
     )
 
 
+class UserColumns(Section):
+    """Which column of the table of users holds what; needed by the sources ``table`` and ``recbole`` only."""
+
+    user_id: str | None = Field(None, description="column with the user's identifier")
+    columns: tuple[str, ...] = Field((), description="columns that say who the user is; empty means all")
+
+
 class Filters(Section):
     """Which interactions stay. Applied in this order; every loss is counted in the manifest."""
 
@@ -116,8 +123,10 @@ class DataConfig(Section):
     source: str = Field("movielens", description="the importer: see `genrec data --sources`")
     path: Path | None = Field(None, description="the log: a file or a folder; none means MovieLens-100k of recbole")
     items: Path | None = Field(None, description="the catalogue, where it is not found beside the log")
+    users: Path | None = Field(None, description="who the users are: age, country, …; recbole's .user is found")
     columns: Columns = Field(Columns(), description="table, recbole: the columns of the log")
     item_columns: ItemColumns = Field(ItemColumns(), description="table, recbole: the columns of the catalogue")
+    user_columns: UserColumns = Field(UserColumns(), description="table, recbole: the columns of the users")
     time_format: str = Field(
         "auto", description="auto, s, ms, us, ns (numbers since 1970), iso, or a pattern such as '%d/%m/%Y %H:%M'"
     )
@@ -151,5 +160,6 @@ class DataConfig(Section):
 
 def unused_fields(config: DataConfig) -> list[str]:
     """Return the settings that the source of a configuration has no use for."""
-    unused = [] if config.source in MAPPED_SOURCES else ["columns", "item_columns"]
+    mapped = ["users", "columns", "item_columns", "user_columns"]
+    unused = [] if config.source in MAPPED_SOURCES else mapped
     return unused if config.source in SOURCES_WITH_ITEMS else ["items", *unused]

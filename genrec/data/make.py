@@ -61,6 +61,7 @@ def write_dataset(
     interactions: pl.DataFrame,
     config: DataConfig | None = None,
     seed: int = 0,
+    users: pl.DataFrame | None = None,
 ) -> Manifest:
     """Make a dataset artefact from frames in memory, checked and split like any other.
 
@@ -72,6 +73,7 @@ def write_dataset(
             says otherwise.
         config: filters, sessions, split and problems; its source is not used.
         seed: decides who is held out when users are split.
+        users: ``user_id`` and columns that say who the user is.
 
     Raises:
         DataError: with every problem of the frames at once.
@@ -79,11 +81,14 @@ def write_dataset(
     if config is None:
         config = DataConfig(split=Split(by="given" if "split" in interactions.columns else "leave_one_out"))
     log = Table("interactions", interactions.lazy().with_row_index(ROW, offset=1))
-    catalogue = None if items is None else Table("items", items.lazy().with_row_index(ROW, offset=1))
+    catalogue, people = (
+        None if frame is None else Table(name, frame.lazy().with_row_index(ROW, offset=1))
+        for name, frame in (("items", items), ("users", users))
+    )
     settings: dict[str, Any] = {**config.model_dump(mode="json"), "source": "frames"}
     with new_artifact(path, ARTIFACT, settings, seed=seed) as draft:
         work = _work_folder(draft)
-        build_dataset(Source(log, catalogue), config, seed, draft, work)
+        build_dataset(Source(log, catalogue, users=people), config, seed, draft, work)
         shutil.rmtree(work)
     return open_artifact(path, ARTIFACT)
 

@@ -1,6 +1,6 @@
 """MovieLens in the layouts it has been published in: https://grouplens.org/datasets/movielens/
 
-ml-100k.inter, ml-100k.item        RecBole's atomic files, also bundled in the package ``recbole``
+ml-100k.inter, .item, .user        RecBole's atomic files, also bundled in the package ``recbole``
 u.data, u.item                     100k as published
 ratings.dat, movies.dat            1M and 10M, ``::`` between the fields
 ratings.csv, movies.csv, tags.csv  latest-small, latest, 20M, 25M, 32M
@@ -52,7 +52,7 @@ def layout_of(folder: Path) -> str | None:
 
 
 def locate(config: DataConfig) -> list[Path]:
-    """Return the files to read: the log, the catalogue, and the tags where there are any."""
+    """Return the files to read: the log, the catalogue, and the tags or the users where there are any."""
     folder = config.path or bundled()
     folder = folder.parent if folder.is_file() else folder
     layout = layout_of(folder)
@@ -63,8 +63,8 @@ def locate(config: DataConfig) -> list[Path]:
         )
     files = [folder / name for name in LAYOUTS[layout]]
     require(*files)
-    tags = folder / "tags.csv"
-    return [*files, tags] if layout == "csv" and tags.is_file() else files
+    further = {"csv": folder / "tags.csv", "atomic": folder / "ml-100k.user"}.get(layout)
+    return [*files, further] if further and further.is_file() else files
 
 
 def read(_config: DataConfig, files: list[Path], work: Path) -> Source:
@@ -72,7 +72,7 @@ def read(_config: DataConfig, files: list[Path], work: Path) -> Source:
     log, movies = files[:2]
     match layout_of(log.parent):
         case "atomic":
-            return _atomic(log, movies)
+            return _atomic(log, movies, files[2] if len(files) > 2 else None)
         case "100k":
             return _original(log, movies, work)
         case "dat":
@@ -81,7 +81,7 @@ def read(_config: DataConfig, files: list[Path], work: Path) -> Source:
             return _csv(log, movies, files[2] if len(files) > 2 else None)
 
 
-def _atomic(log: Path, movies: Path) -> Source:
+def _atomic(log: Path, movies: Path, people: Path | None) -> Source:
     rows = scan_delimited(log, "\t").pick(
         user_id="user_id:token", item_id="item_id:token", value="rating:float", timestamp="timestamp:float"
     )
@@ -90,7 +90,11 @@ def _atomic(log: Path, movies: Path) -> Source:
     )
     year = pl.when(pl.col("year").str.contains(r"^\d{4}$")).then(pl.format(" ({})", "year")).otherwise(pl.lit(""))
     titled = items.adding(title=pl.col("title") + year, genres=pl.col("genres").str.replace_all(" ", ", "))
-    return Source(rows, titled.over(titled.rows.drop("year")))
+    users = None
+    if people:
+        who = {name: f"{name}:token" for name in ("age", "gender", "occupation")}
+        users = scan_delimited(people, "\t").pick(user_id="user_id:token", **who)
+    return Source(rows, titled.over(titled.rows.drop("year")), users=users)
 
 
 def _original(log: Path, movies: Path, work: Path) -> Source:

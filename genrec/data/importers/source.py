@@ -71,9 +71,11 @@ class Source:
         items: ``item_id``, ``title``, further text columns, and optionally ``image``.
         notes: what the importer left out or decided, for the manifest.
         image_folder: the folder that relative image paths start from.
+        users: ``user_id`` and columns that say who the user is.
     """
 
     log: Table
     items: Table | None = None
     notes: list[str] = field(default_factory=list)
     image_folder: Path = Path()
+    users: Table | None = None

@@ -1,4 +1,4 @@
-"""Any log in a CSV, TSV, Parquet or JSON-lines file, and a catalogue in another, by naming their columns.
+"""Any log in a CSV, TSV, Parquet or JSON-lines file, a catalogue and the users in others, by naming their columns.
 
 Columns that already have genrec's names need not be named. A delimited file without a header is read by
 calling its columns ``column_1``, ``column_2`` and so on.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from genrec.data.config import DataConfig, ItemColumns
+from genrec.data.config import DataConfig, ItemColumns, UserColumns
 from genrec.data.importers.readers import require, scan
 from genrec.data.importers.source import LOG_COLUMNS, Source, Table
 from genrec.errors import DataError, suggest
@@ -21,24 +21,26 @@ _NUMBERED = re.compile(r"column_\d+")
 
 
 def locate(config: DataConfig) -> list[Path]:
-    """Return the log and, where one is named, the catalogue."""
+    """Return the log and, where they are named, the catalogue and the users."""
     assert config.path is not None
-    files = [config.path, *([config.items] if config.items else [])]
+    files = [file for file in (config.path, config.items, config.users) if file]
     require(*files)
     return files
 
 
 def read(config: DataConfig, files: list[Path], work: Path) -> Source:
-    """Read both files under the configured column names."""
+    """Read the files under the configured column names."""
     columns = config.columns.model_dump()
     log = scan(files[0], work, header=not _any_numbered(columns.values()))
-    items = None
-    if len(files) > 1:
+    items = users = None
+    if config.items:
         mapped = config.item_columns
         named = [mapped.item_id, mapped.title, mapped.image, *mapped.text]
-        items = read_items(scan(files[1], work, header=not _any_numbered(named)), mapped)
-    folder = files[-1].parent
-    return Source(read_log(log, columns), items, image_folder=folder)
+        items = read_items(scan(config.items, work, header=not _any_numbered(named)), mapped)
+    if config.users:
+        users = read_users(scan(config.users, work), config.user_columns)
+    folder = (config.items or files[0]).parent
+    return Source(read_log(log, columns), items, image_folder=folder, users=users)
 
 
 def read_log(table: Table, columns: dict[str, str | None]) -> Table:
@@ -57,6 +59,13 @@ def read_items(table: Table, columns: ItemColumns) -> Table:
         table, image = _fill_template(table, image), "image path"
     texts = {name: name for name in columns.text if name not in ("item_id", "title", "image")}
     return table.pick(item_id=columns.item_id or "item_id", title=title, image=image, **texts)
+
+
+def read_users(table: Table, columns: UserColumns) -> Table:
+    """Return a table of users under genrec's names: ``user_id`` and the chosen columns under their own."""
+    key = columns.user_id or "user_id"
+    chosen = columns.columns or [name for name in table.columns if name != key]
+    return table.pick(user_id=key, **{name: name for name in chosen})
 
 
 def _fill_template(table: Table, template: str) -> Table:
