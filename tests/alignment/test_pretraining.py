@@ -19,8 +19,8 @@ from genrec.models import DecoderConfig, Generator, build_decoder
 from genrec.runs import open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.config import TrainConfig
+from genrec_alignment.pretraining.dropout import add_dropout
 from genrec_alignment.pretraining.make import make_generator
-from genrec_alignment.pretraining.trainer import add_dropout
 from tests.alignment.conftest import ITEMS, make_planted_run
 
 QUICK = {

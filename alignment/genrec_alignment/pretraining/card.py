@@ -29,7 +29,7 @@ probabilities into ranked items.
 | catalogue | {items:,} items, {levels} levels of {sizes} codes, for example `{example}` |
 | history | the latest {history_length} items |
 | training | {epochs:.0f} epochs, {steps:,} steps, {tokens:,} tokens read, seed {seed} |
-| validation | NDCG@10 {best} (best; full ranking on items, {beams} beams, seen items {seen}) |
+| validation | {metric} {best} (best; full ranking on items, {beams} beams, seen items {seen}) |
 
 Figures on the test part and against baselines are made by `genrec evaluate`; they stand in the run's
 report. What made this folder (settings, digests of the data and of the semantic IDs, versions) is in
@@ -70,7 +70,7 @@ def write_card(folder: Path, generator: Generator, settings: dict[str, Any], det
     """
     catalogue = generator.catalogue
     some = catalogue.item_ids[:3]
-    best = details["best_validation_ndcg@10"]
+    name, best = next(item for item in details.items() if item[0].startswith("best_validation_"))
     card = _CARD.format(
         version=__version__,
         architecture=type(generator.model).__name__,
@@ -84,6 +84,7 @@ def write_card(folder: Path, generator: Generator, settings: dict[str, Any], det
         steps=details["steps"],
         tokens=details["tokens"],
         seed=settings["seed"],
+        metric=name.removeprefix("best_validation_").replace("_", " ").upper().replace("SESSION", "session"),
         best="not measured" if best is None else f"{best:.4f}",
         beams=settings["validation_beams"],
         seen="excluded" if settings["exclude_seen"] else "allowed",

@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from genrec.config import Section
 from genrec.models.decoder import DecoderConfig
+from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+
+
+def _kind_of(raw: Any) -> str:
+    return str(raw.get("kind", "decoder") if isinstance(raw, dict) else getattr(raw, "kind", ""))
+
+
+AnyModelConfig = Annotated[
+    Annotated[DecoderConfig, Tag("decoder")]
+    | Annotated[EncoderDecoderConfig, Tag("encoder_decoder")]
+    | Annotated[LazyDecoderConfig, Tag("lazy_decoder")],
+    Discriminator(_kind_of),
+]
+
+
+class SessionConfig(Section):
+    """Which sessions are targets: OneRec's filter for sessions of high quality (arXiv:2502.18965)."""
+
+    length: PositiveInt = Field(5, description="Items of a session that are learned: its first ones.")
+    min_items: PositiveInt | None = Field(None, description="Different items of a session at least; none: length.")
+    min_value: float | None = Field(None, description="Sum of a session's values at least.")
+    min_value_quantile: float | None = Field(
+        None, ge=0, le=1, description="The same as a quantile of the sums of all training sessions."
+    )
+    strong_behaviors: tuple[str, ...] = Field((), description="A session needs one of these; empty: none needed.")
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> SessionConfig:
+        if self.min_value is not None and self.min_value_quantile is not None:
+            raise ValueError("min_value and min_value_quantile are two ways to say one thing: give one of them")
+        return self
 
 
 class TrainConfig(Section):
     """How a generator is trained on the training part of the histories."""
 
-    model: DecoderConfig = Field(default_factory=DecoderConfig, description="The decoder's shape.")
+    model: AnyModelConfig = Field(default_factory=DecoderConfig, description="The kind of model and its shape.")
+    target: Literal["item", "session"] = Field(
+        "item", description="What is learned after a history: the next item, or the next session."
+    )
+    session: SessionConfig = Field(default_factory=SessionConfig, description="Which sessions are targets.")
     history_length: PositiveInt = Field(50, description="Items in a training window and in a prompt.")
     order_noise: NonNegativeFloat = Field(
         0.0,
@@ -41,3 +85,11 @@ class TrainConfig(Section):
     report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field(
         default_factory=list, description="Trackers that get losses and metrics; each needs its package."
     )
+
+    @model_validator(mode="after")
+    def _target_fits_the_model(self) -> TrainConfig:
+        if self.target == "session" and self.model.kind == "decoder":
+            raise ValueError("target: session needs model.kind encoder_decoder or lazy_decoder")
+        if self.target == "item" and self.session != SessionConfig():
+            raise ValueError("session is for target: session, and target is item")
+        return self

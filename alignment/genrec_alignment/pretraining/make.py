@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, set_seed
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from genrec.console import remark
-from genrec.data import Dataset, Examples
-from genrec.errors import ArtifactError, DataError, MissingPackageError
-from genrec.models import Generator, build_decoder
+from genrec.data import Dataset
+from genrec.data.features import Features
+from genrec.errors import ArtifactError, MissingPackageError
+from genrec.models import DecoderConfig, build_generator
 from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
+from genrec_alignment.pretraining.arguments import training_arguments
 from genrec_alignment.pretraining.card import write_card
+from genrec_alignment.pretraining.checkpoints import checkpoint_to_resume
 from genrec_alignment.pretraining.config import TrainConfig
-from genrec_alignment.pretraining.trainer import METRIC, PretrainingTrainer, Progress
+from genrec_alignment.pretraining.dropout import add_dropout
+from genrec_alignment.pretraining.progress import Progress
+from genrec_alignment.pretraining.rows import training_rows
+from genrec_alignment.pretraining.tasks import Tasks
+from genrec_alignment.pretraining.trainer import HistoryTrainer, PretrainingTrainer
+from genrec_alignment.pretraining.validation import Validation
 from genrec_alignment.pretraining.windows import Collator, Windows
 
 LOG_NAME = "training_log.json"
@@ -61,7 +66,7 @@ def make_generator(
         remark(f"{target} is up to date.")
         return open_artifact(target, "generator")
     trainer = _trainer(config, dataset, catalogue, seed, run / "generator.partial")
-    checkpoint = _checkpoint(run / "generator.partial", settings | inputs, resume, trainer)
+    checkpoint = checkpoint_to_resume(run / "generator.partial", settings | inputs, resume, trainer)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
@@ -99,117 +104,45 @@ def _trainer(
     config: TrainConfig, dataset: Dataset, catalogue: Catalogue, seed: int, partial: Path
 ) -> PretrainingTrainer:
     set_seed(seed)
-    histories = list(dataset.sequences.part("train"))
-    if not any(len(history) > 1 for history in histories):
-        raise DataError(
-            f"{dataset.path}: no user has two interactions to train on.", "Loosen data.filters or data.split."
-        )
-    windows = Windows(histories, catalogue, config.history_length, seed, config.order_noise)
-    max_tokens = 1 + (config.history_length + 1) * catalogue.vocabulary.levels
-    model = build_decoder(config.model, catalogue.vocabulary, max_tokens)
-    generator = Generator(model, catalogue, config.history_length)
-    trainer = PretrainingTrainer(
+    features = _features(config, dataset)
+    generator = build_generator(
+        config.model,
+        catalogue,
+        config.history_length,
+        session_length=config.session.length if config.target == "session" else 1,
+        dropout=config.dropout,
+        features=features,
+    )
+    table = features.table(dataset) if features else None
+    rows, report = training_rows(config, dataset, generator, seed, table)
+    validation = Validation.of(dataset, config.validation_users, seed, table)
+    if isinstance(rows, Windows):
+        add_dropout(generator.model, config.dropout)
+    trainer = (PretrainingTrainer if isinstance(rows, Windows) else HistoryTrainer)(
         generator,
-        windows,
-        _validation(dataset, config.validation_users, seed),
+        rows,
+        validation,
         config,
-        args=_arguments(config, seed, partial, _steps_per_epoch(config, windows)),
-        data_collator=Collator(catalogue.vocabulary.pad_id),
+        args=training_arguments(config, seed, partial, _steps_per_epoch(config, rows), validation.metric),
+        data_collator=Collator(catalogue.vocabulary.pad_id) if isinstance(rows, Windows) else rows,
         callbacks=[EarlyStoppingCallback(config.patience)],
     )
+    trainer.details |= report
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(Progress)
     return trainer
 
 
-def _steps_per_epoch(config: TrainConfig, windows: Windows) -> int:
+def _features(config: TrainConfig, dataset: Dataset) -> Features | None:
+    if isinstance(config.model, DecoderConfig) or not config.model.history.features:
+        return None
+    return Features.fit(dataset, config.model.history.features)
+
+
+def _steps_per_epoch(config: TrainConfig, rows: Windows | Tasks) -> int:
     _, processes = process_share()
-    return math.ceil(len(windows.as_dataset()) / (config.batch_size * config.gradient_accumulation * processes))
-
-
-def _validation(dataset: Dataset, most: int, seed: int) -> Examples:
-    """Return the validation examples, a fixed random part of them where there are many."""
-    examples = dataset.examples("valid")
-    if not len(examples):
-        raise DataError(f"{dataset.path} has no validation part.", "Choose a data.split that makes one.")
-    if len(examples) <= most:
-        return examples
-    rows = np.sort(np.random.default_rng(seed).choice(len(examples), most, replace=False))
-    return Examples(examples.users[rows], examples.targets[rows], [examples.histories[row] for row in rows])
-
-
-def _arguments(config: TrainConfig, seed: int, partial: Path, steps_per_epoch: int) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(partial),
-        seed=seed,
-        data_seed=seed,
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        lr_scheduler_type="cosine",
-        weight_decay=config.weight_decay,
-        adam_beta2=0.98,
-        max_grad_norm=config.max_grad_norm,
-        label_smoothing_factor=config.label_smoothing,
-        bf16=_wants_bfloat16(config.precision),
-        eval_strategy="steps",
-        eval_steps=config.validate_every * steps_per_epoch,
-        save_strategy="steps",
-        save_steps=config.validate_every * steps_per_epoch,
-        logging_steps=steps_per_epoch,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model=METRIC,
-        greater_is_better=True,
-        include_num_input_tokens_seen="non_padding",
-        report_to=list(config.report_to),
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not torch.accelerator.is_available(),  # else processes on CPUs each take themselves for alone
-        ddp_find_unused_parameters=False,
-    )
-
-
-def _wants_bfloat16(precision: str) -> bool:
-    if precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return precision == "bfloat16"
-
-
-def _checkpoint(partial: Path, work: dict[str, Any], resume: bool, trainer: PretrainingTrainer) -> str | None:
-    """Return the checkpoint to go on from; without one, begin a new partial folder for this work."""
-    mark = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
-    file = partial / "work.sha256"
-    same = file.is_file() and file.read_text(encoding="utf-8") == mark
-    last = _last_whole_checkpoint(partial) if resume and same else None
-    if trainer.is_world_process_zero():
-        if last:
-            remark(f"Going on from {last}.")
-        elif get_last_checkpoint(str(partial)):
-            why = "its settings or inputs differ" if not same else "--resume was not given"
-            remark(f"Leaving the interrupted training in {partial} aside, because {why}.")
-    trainer.accelerator.wait_for_everyone()
-    if not last and trainer.is_world_process_zero():
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        file.write_text(mark, encoding="utf-8")
-    trainer.accelerator.wait_for_everyone()
-    return last
-
-
-def _last_whole_checkpoint(partial: Path) -> str | None:
-    """Return the latest checkpoint that was written to its end: the trainer's state is the last file of it."""
-    checkpoints = sorted(partial.glob("checkpoint-*"), key=lambda place: int(place.name.partition("-")[2]))
-    for place in reversed(checkpoints):
-        try:
-            json.loads((place / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return str(place)
-    return None
+    return math.ceil(len(rows.lengths) / (config.batch_size * config.gradient_accumulation * processes))
 
 
 def _write(
@@ -221,7 +154,7 @@ def _write(
     seconds: float,
 ) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
-    generator = Generator(model, trainer.generator.catalogue, trainer.generator.history_length)
+    generator = replace(trainer.generator, model=model)
     with new_artifact(target, "generator", settings, inputs, seed) as draft:
         draft.earlier_seconds = seconds
         generator.save_pretrained(draft.path)
@@ -229,8 +162,9 @@ def _write(
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "steps": trainer.state.global_step,
             "epochs": trainer.state.epoch,
-            "best_validation_ndcg@10": trainer.state.best_metric,
+            f"best_validation_{trainer.validation.metric}": trainer.state.best_metric,
             "tokens": int(trainer.state.num_input_tokens_seen),
+            **trainer.details,
         }
         log = {"log": trainer.state.log_history}
         (draft.path / LOG_NAME).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")

@@ -1,67 +1,76 @@
-"""The transformers Trainer, with dropout for small decoders and validation by constrained beams."""
+"""The transformers Trainer with batches by length and validation by constrained beams."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, Trainer
-from transformers.trainer_callback import ProgressCallback, TrainerControl, TrainerState
-from transformers.training_args import TrainingArguments
+from transformers import Trainer
 
-from genrec.data import Examples
 from genrec.decoding.recommender import Recommender
 from genrec.models import Generator
 from genrec_alignment.pretraining.config import TrainConfig
-from genrec_alignment.pretraining.windows import BucketSampler, Windows
-from genrec_eval.metrics import accuracy
-
-METRIC = "eval_ndcg@10"
+from genrec_alignment.pretraining.tasks import NOTHING, Tasks
+from genrec_alignment.pretraining.validation import Validation
+from genrec_alignment.pretraining.windows import IGNORED, BucketSampler, Windows
 
 
 class PretrainingTrainer(Trainer):
     """Learns every item token of the training windows; validates on what the product does: ranked items.
 
     ``evaluate`` runs the constrained beam search over the validation examples, split over the processes,
-    and reports Recall@10 and NDCG@10 on items.
+    and reports recall and NDCG on items.
 
     Args:
         generator: the model to train, with its catalogue.
-        windows: the training windows.
+        rows: what is learned in an epoch.
         validation: prediction tasks of the validation split.
         config: the ``train`` section.
         arguments: passed on to the Trainer.
     """
 
     def __init__(
-        self, generator: Generator, windows: Windows, validation: Examples, config: TrainConfig, **arguments: Any
+        self,
+        generator: Generator,
+        rows: Windows | Tasks,
+        validation: Validation,
+        config: TrainConfig,
+        **arguments: Any,
     ) -> None:
         self.generator = generator
-        self.windows = windows
+        self.rows = rows
         self.validation = validation
         self.config = config
-        add_dropout(generator.model, config.dropout)
-        super().__init__(
-            model=generator.model, train_dataset=windows.as_dataset(), eval_dataset=validation, **arguments
-        )
+        self.details: dict[str, Any] = {}  # what else the manifest tells of this training
+        train_dataset = rows.as_dataset() if isinstance(rows, Windows) else rows
+        super().__init__(model=generator.model, train_dataset=train_dataset, eval_dataset=validation, **arguments)
+
+    def compute_loss_context_manager(self) -> contextlib.ExitStack:
+        """Return the Trainer's contexts, and on CPUs the attention kernel that trains fastest in bfloat16."""
+        stack = super().compute_loss_context_manager()
+        if self.args.device.type == "cpu" and self.args.bf16:
+            # PyTorch's flash kernel for CPUs is slower than plain products there, the more so backwards.
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        return stack
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        lengths = np.asarray(rows.with_format("numpy")["length"])
-        batch = self.args.train_batch_size * self.args.world_size
-        return BucketSampler(lengths, batch, self.args.seed, self.windows)
+        del train_dataset  # it is always made of the rows
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        filler = NOTHING if isinstance(self.rows, Tasks) and self.args.world_size > 1 else None
+        return BucketSampler(self.rows.lengths, step, self.args.seed, self.rows, filler)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Return Recall@10 and NDCG@10 of the validation examples, and how long that took."""
+        """Return the metrics of the validation examples, and how long that took."""
         started = time.monotonic()
-        items = self._recommend()
-        metrics = accuracy(items, self.validation.targets, [10])
+        metrics = self.validation.metrics(self._recommend())
         report = {f"{metric_key_prefix}_{name}": float(value) for name, value in metrics.items()}
         report[f"{metric_key_prefix}_runtime"] = round(time.monotonic() - started, 3)
         self.log(report)
@@ -69,85 +78,51 @@ class PretrainingTrainer(Trainer):
         return report
 
     def _recommend(self) -> npt.NDArray[np.int64]:
-        """Return the ten best items of every validation example, int64 [examples, 10], on every process."""
-        model = self.accelerator.unwrap_model(self.model)
-        recommender = Recommender(Generator(model, self.generator.catalogue, self.generator.history_length))
+        """Return the items recommended for every validation example, int64 [examples, items], on every process."""
+        recommender = Recommender(replace(self.generator, model=self.accelerator.unwrap_model(self.model)))
         total, rank, world = len(self.validation), self.args.process_index, self.args.world_size
-        mine = range(rank, total, world)
-        histories = [self.validation.histories[row] for row in mine]
-        seen = histories if self.config.exclude_seen else None
-        ranking = recommender.recommend(histories, 10, self.config.validation_beams, seen)
-        shifted = np.zeros((total, 10), dtype=np.int64)  # zero is "not mine", so that a sum gathers the rows
-        shifted[rank::world] = ranking.items + 1
+        mine = self.validation[rank::world]
+        items = mine.recommend(recommender, self.config.validation_beams, self.config.exclude_seen)
+        # Zero is "not mine", so that a sum gathers the rows; an item that is missing (-1) becomes 1.
+        shifted = np.zeros((total, items.shape[1]), dtype=np.int64)
+        shifted[rank::world] = items + 2
         if world > 1:
             summed = self.accelerator.reduce(torch.from_numpy(shifted).to(self.args.device), "sum")
             shifted = summed.cpu().numpy()
-        return shifted - 1
+        return shifted - 2
 
 
-class Progress(ProgressCallback):
-    """The Trainer's own bar, with the loss and the tokens a second beside the time left.
+class HistoryTrainer(PretrainingTrainer):
+    """Trains models that read histories as events.
 
-    The speed is also kept in the log of the training as ``tokens_per_second``; the time of validations
-    does not count.
+    A step's loss is the mean over the target items of all its batches on all processes, not a mean of means: so
+    accumulated batches and several processes take the very step that one large batch would.
     """
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Start the bar and the clock."""
-        super().on_train_begin(args, state, control, **kwargs)
-        self._mark(state)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.model_accepts_loss_kwargs = True  # forward divides by the count it is given
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Start the clock again after a validation."""
-        super().on_evaluate(args, state, control, **kwargs)
-        self._mark(state)
+    def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+        """Return the loss, with the labels smoothed as the settings say."""
+        return super().compute_loss(
+            model, {**inputs, "label_smoothing": self.config.label_smoothing}, *arguments, **options
+        )
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
-    ) -> None:
-        """Show and keep the latest loss and speed, or the latest validation."""
-        del args, control
-        if self.training_bar is None or not logs:
-            return
-        if "loss" in logs:
-            seconds = max(time.monotonic() - self._at, 1e-9)
-            speed = (int(state.num_input_tokens_seen) - self._tokens) / seconds
-            state.log_history[-1]["tokens_per_second"] = round(speed, 1)
-            self.training_bar.set_postfix_str(f"loss {float(logs['loss']):.3f}, {speed:,.0f} tokens/s")
-            self._mark(state)
-        elif METRIC in logs:
-            self.training_bar.write(
-                f"epoch {state.epoch:.0f}: validation NDCG@10 {logs[METRIC]:.4f}, "
-                f"Recall@10 {logs['eval_recall@10']:.4f}",
-                file=sys.stderr,
-            )
+    def _get_num_items_in_batch(
+        self, batch_samples: Sequence[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor:
+        """Return how many target items the batches of a step hold, over all processes."""
+        counts = [(batch["target_codes"][..., 0] != IGNORED).sum() for batch in batch_samples]
+        count = torch.stack(counts).sum().to(device)
+        return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
 
-    def _mark(self, state: TrainerState) -> None:
-        self._at, self._tokens = time.monotonic(), int(state.num_input_tokens_seen)
-
-
-def add_dropout(model: PreTrainedModel, rate: float) -> None:
-    """Drop entries of the embeddings and of what every block adds, while the model is in training mode.
-
-    Stock decoders have attention dropout at most, and small catalogues need more. Hooks keep the model's
-    architecture, and so its checkpoint, stock.
-
-    Args:
-        model: a decoder of the Llama family (``model.layers`` with ``self_attn.o_proj`` and ``mlp.down_proj``).
-        rate: the share of entries set to zero.
-    """
-
-    def drop(module: nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
-        return nn.functional.dropout(output, rate, module.training)
-
-    if rate == 0:
-        return
-    body = model.model
-    body.embed_tokens.register_forward_hook(drop)
-    for layer in body.layers:
-        layer.self_attn.o_proj.register_forward_hook(drop)
-        layer.mlp.down_proj.register_forward_hook(drop)
+    def _track_num_input_tokens(self, inputs: dict[str, torch.Tensor]) -> None:
+        """Count the codes read and learned; those of a window, where they are both, once."""
+        levels = inputs["target_codes"].shape[-1]
+        events = inputs["history_mask"].sum()
+        learned = (inputs["target_codes"][..., 0] != IGNORED).sum()
+        if "visible" in inputs:  # all of a window but its last item is read
+            learned = torch.tensor(len(inputs["history_mask"]), device=events.device)
+        tokens = torch.as_tensor((events + learned) * levels, device=self.args.device)
+        self.state.num_input_tokens_seen += int(self.accelerator.gather(tokens).sum())

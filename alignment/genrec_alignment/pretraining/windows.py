@@ -8,7 +8,7 @@ what the uninterrupted one would have seen.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     import datasets
 
 IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
+
+
+class HasEpoch(Protocol):
+    """What makes other things of the same rows in every epoch."""
+
+    epoch: int
 
 
 class Windows:
@@ -54,14 +60,24 @@ class Windows:
         """Return one row for each visit of an epoch: ``user``, ``visit`` and ``length`` (items in its window)."""
         import datasets
 
-        lengths = np.array([len(history) for history in self.histories], dtype=np.int64)
-        visits = -(-lengths // self.history_length)
+        visits = self._visits
         rows = {
-            "user": np.repeat(np.arange(len(lengths)), visits),
+            "user": np.repeat(np.arange(len(visits)), visits),
             "visit": np.concatenate([np.zeros(0, np.int64), *(np.arange(count) for count in visits)]),
-            "length": np.repeat(np.minimum(lengths, self.history_length), visits),
+            "length": self.lengths,
         }
         return datasets.Dataset.from_dict(rows).with_transform(self)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Items in the window of each row of an epoch, int64 [rows]."""
+        counts = np.array([len(history) for history in self.histories], dtype=np.int64)
+        return np.repeat(np.minimum(counts, self.history_length), self._visits)
+
+    @property
+    def _visits(self) -> npt.NDArray[np.int64]:
+        counts = np.array([len(history) for history in self.histories], dtype=np.int64)
+        return -(-counts // self.history_length)
 
     def __call__(self, rows: dict[str, list[int]]) -> dict[str, list[Any]]:
         """Return ``input_ids`` for each row: BOS and the tokens of the items of its window."""
@@ -88,17 +104,31 @@ class BucketSampler(Sampler[int]):
         lengths: the length of each row.
         batch_size: rows of one step over all processes.
         seed: the seed of the order.
-        windows: what cuts the windows.
+        windows: what makes something of the rows in each epoch.
+        filler: a row that stands for nothing and fills up the last step, so that several processes share it
+            without learning any row twice; None leaves it short.
     """
 
-    def __init__(self, lengths: npt.NDArray[np.integer], batch_size: int, seed: int, windows: Windows) -> None:
+    def __init__(
+        self,
+        lengths: npt.NDArray[np.integer],
+        batch_size: int,
+        seed: int,
+        windows: HasEpoch,
+        filler: int | None = None,
+    ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.windows = windows
+        self.filler = filler
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) + self._missing
+
+    @property
+    def _missing(self) -> int:
+        return 0 if self.filler is None else -len(self.lengths) % self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the windows of an epoch."""
@@ -120,6 +150,8 @@ class BucketSampler(Sampler[int]):
         rng.shuffle(full)  # type: ignore[arg-type]
         for batch in [*full, *rest]:
             yield from batch.tolist()
+        if self.filler is not None:
+            yield from [self.filler] * self._missing
 
 
 class Collator:

@@ -1,0 +1,61 @@
+"""The Trainer's arguments from the ``train`` section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from genrec_alignment.pretraining.config import TrainConfig
+
+
+def training_arguments(
+    config: TrainConfig, seed: int, partial: Path, steps_per_epoch: int, metric: str
+) -> TrainingArguments:
+    """Return the arguments of a training.
+
+    Args:
+        config: the ``train`` section.
+        seed: the seed of dropout and order.
+        partial: where checkpoints go.
+        steps_per_epoch: optimizer steps of an epoch.
+        metric: the name of the validation metric that tells the best checkpoint.
+    """
+    return TrainingArguments(
+        output_dir=str(partial),
+        seed=seed,
+        data_seed=seed,
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="cosine",
+        weight_decay=config.weight_decay,
+        adam_beta2=0.98,
+        max_grad_norm=config.max_grad_norm,
+        label_smoothing_factor=config.label_smoothing,
+        bf16=_wants_bfloat16(config.precision),
+        eval_strategy="steps",
+        eval_steps=config.validate_every * steps_per_epoch,
+        save_strategy="steps",
+        save_steps=config.validate_every * steps_per_epoch,
+        logging_steps=steps_per_epoch,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=metric,
+        greater_is_better=True,
+        include_num_input_tokens_seen="non_padding",
+        report_to=list(config.report_to),
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.accelerator.is_available(),  # else processes on CPUs each take themselves for alone
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _wants_bfloat16(precision: str) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return precision == "bfloat16"
