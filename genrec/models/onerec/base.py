@@ -19,6 +19,7 @@ from genrec.models.onerec.configuration import HistoryModelConfig
 from genrec.models.onerec.decoder import CrossView, SelfView
 from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
 from genrec.models.onerec.encoder import Encoder, Memory
+from genrec.models.onerec.moe import SparseMoE
 
 IGNORED = -100  # where there is no target
 
@@ -187,6 +188,8 @@ class HistoryModel(PreTrainedModel):
             nn.init.ones_(module.weight)
         elif isinstance(module, EventEmbedding):
             nn.init.normal_(module.sink, std=deviation)
+        elif isinstance(module, SparseMoE):
+            module.initialise(deviation)
 
 
 def shape_of(config: HistoryModelConfig, kind: type[Any]) -> Any:
