@@ -51,10 +51,11 @@ class Sessions(NamedTuple):
         for row, sets in enumerate(np.sort(self.items, axis=2)):
             real = np.flatnonzero(self.scores[row] > -np.inf)
             first = real[np.sort(np.unique(sets[real], axis=0, return_index=True)[1])]
-            for kept, given in zip(found, self, strict=True):
-                kept[row, : len(first)] = given[row, first]
+            kept = row, slice(len(first))
+            found.items[kept], found.scores[kept] = self.items[row, first], self.scores[row, first]
+            found.item_scores[kept] = self.item_scores[row, first]
         return found
 
     def best(self, k: int) -> Sessions:
         """Return the first k sessions of each request."""
-        return Sessions(*(part[:, :k] for part in self))
+        return Sessions(self.items[:, :k], self.scores[:, :k], self.item_scores[:, :k])
