@@ -75,7 +75,7 @@ class Buckets:
 
     def encode(self, column: pl.Series) -> npt.NDArray[np.int32]:
         """Return the code of each number; 0 for nulls and NaN."""
-        numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        numbers = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
         codes = 1 + np.searchsorted(np.asarray(self.edges), numbers, side="right")
         return np.where(np.isnan(numbers), 0, codes).astype(np.int32)
 
@@ -84,11 +84,42 @@ class Buckets:
         return {"edges": list(self.edges)}
 
 
-Coder = Words | Buckets
+@dataclass(frozen=True)
+class Liked:
+    """Whether an event is positive feedback: 2 if its kind or its value says so, else 1.
+
+    Args:
+        behaviors: the kinds that are.
+        value: the smallest value that is; None: the value does not matter.
+    """
+
+    behaviors: tuple[str, ...] = ()
+    value: float | None = None
+
+    @property
+    def size(self) -> int:
+        """How many codes there are, with that of the unknown."""
+        return 3
+
+    def encode(self, column: pl.Series) -> npt.NDArray[np.int32]:
+        """Return the codes of a column of structs of ``behavior`` and ``value``."""
+        liked = column.struct.field("behavior").is_in(self.behaviors).fill_null(False)
+        if self.value is not None:
+            liked |= (column.struct.field("value") >= self.value).fill_null(False)
+        return np.where(liked.to_numpy(), 2, 1).astype(np.int32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule as plain data."""
+        return {"behaviors": list(self.behaviors), "value": self.value}
+
+
+Coder = Words | Buckets | Liked
 
 
 def coder_from(data: Mapping[str, Any]) -> Coder:
-    """Return what :meth:`Words.to_dict` or :meth:`Buckets.to_dict` described."""
+    """Return the coder whose ``to_dict`` gave ``data``."""
+    if "behaviors" in data:
+        return Liked(tuple(data["behaviors"]), data["value"])
     return Words(tuple(data["words"]), data["other"]) if "words" in data else Buckets(tuple(data["edges"]))
 
 

@@ -5,6 +5,7 @@ value         its strength (a rating, seconds watched) in ten buckets that hold 
 gap           the time since the user's event before, in buckets that double: under 1 s, 1 s, 2–3 s, 4–7 s, …
 domain        which market or product the event is from: the domain token of a catalogue of several
 item:COLUMN   the first value of a column of the catalogue, such as item:genres; rare ones share a code
+user:COLUMN   who the user is, by a column of the users, such as user:age; the same in all events of a user
 
 0 is "unknown" everywhere: a word that training did not have, a first event's gap, a new item's column. All of it
 is learned from the training part alone. The features of the event to be predicted are never an input: what is
@@ -14,8 +15,8 @@ known of an event when it happens (its value, say) is known of the *history* onl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,14 +24,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from genrec.data.categories import MOST_WORDS, Buckets, Coder, Words, coder_from, stack
+from genrec.data.categories import MOST_WORDS, Buckets, Coder, Liked, Words, coder_from, stack
 from genrec.data.dataset import Dataset
-from genrec.errors import ArtifactError, DataError, suggest
+from genrec.data.events import ITEM, USER, check_names, events_of, first_words, typed_events
+from genrec.data.profiles import read_users
+from genrec.errors import ArtifactError, DataError
 
-ITEM = "item:"
-LOG_FEATURES = ("behavior", "value", "gap", "domain")
-# Of a session's first event the gap is hours or days; 2**30 seconds are 34 years.
-_GAP_EDGES = tuple(float(2**power) for power in range(31))
+LIKED = "liked"  # made from behavior and value by a rule, see genrec.data.categories.Liked
+_GAP_EDGES = tuple(float(2**power) for power in range(31))  # up to 34 years
+_FEW = 20  # a column of the users with more different numbers is divided into buckets
 
 
 @dataclass(frozen=True)
@@ -44,27 +46,40 @@ class Features:
     """
 
     coders: Mapping[str, Coder]
-    item_ids: Sequence[str]
-    item_codes: npt.NDArray[np.int32]
+    item_ids: Sequence[str] = ()
+    item_codes: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
     @classmethod
-    def fit(cls, dataset: Dataset, names: Sequence[str]) -> Features:
+    def fit(cls, dataset: Dataset, names: Sequence[str], liked: Liked | None = None) -> Features:
         """Learn vocabularies and buckets from the training part of a dataset.
+
+        Args:
+            dataset: the dataset.
+            names: the features, in the order of the columns.
+            liked: adds the column ``liked``, which tells by this rule whether an event is positive feedback.
 
         Raises:
             DataError: naming every feature that does not exist or that this dataset does not have.
         """
-        events = _events(dataset)
-        learned = events.filter(dataset.interactions["split"] == "train")
-        _check(names, learned, dataset)
-        words = {name: _first_word(dataset.items[name.removeprefix(ITEM)]) for name in names if _of_item(name)}
-        rows = dataset.sequences.items[dataset.interactions["split"].to_numpy() == "train"]
+        train = dataset.interactions["split"] == "train"
+        learned = events_of(dataset, ()).filter(train)
+        if problems := check_names(names, learned, dataset):
+            raise DataError(
+                problems, "Change train.model.history.features, or import the columns with genrec data."
+            )
+        words = {name: first_words(dataset, name.removeprefix(ITEM)) for name in names if name.startswith(ITEM)}
         coders: dict[str, Coder] = {}
         for name in names:
-            if _of_item(name):
-                coders[name] = Words.fit(words[name][rows], MOST_WORDS)
+            if name in words:
+                coders[name] = Words.fit(words[name][dataset.sequences.items[train.to_numpy()]], MOST_WORDS)
+            elif name.startswith(USER):
+                coders[name] = _user_coder(dataset, name.removeprefix(USER), learned["user_id"])
             else:
                 coders[name] = _log_coder(name, learned)
+        if liked is not None:
+            coders[LIKED] = liked
+        if not words:
+            return cls(coders)
         codes = [coders[name].encode(column) for name, column in words.items()]
         return cls(coders, dataset.item_ids, stack(codes, len(dataset.item_ids)))
 
@@ -80,7 +95,7 @@ class Features:
 
     def table(self, dataset: Dataset) -> npt.NDArray[np.int32]:
         """Return the features of every interaction, int32 [interactions, features], aligned with ``sequences``."""
-        return self._encode(_events(dataset))
+        return self._encode(events_of(dataset, self.names))
 
     def encode(
         self,
@@ -90,6 +105,7 @@ class Features:
         values: Sequence[float | None] | None = None,
         timestamps: Sequence[int | None] | None = None,
         domains: Sequence[str | None] | None = None,
+        user: Mapping[str, str] | None = None,
     ) -> npt.NDArray[np.int32]:
         """Return the features of one user's events, oldest first, int32 [events, features].
 
@@ -99,59 +115,40 @@ class Features:
             values: their strengths.
             timestamps: milliseconds since 1970.
             domains: where each is from.
+            user: who the user is, by column; what the features do not read is ignored.
 
         Raises:
             DataError: naming every argument that is not one value an event, or not of the right kind.
         """
-        given = {"behavior": behaviors, "value": values, "timestamp": timestamps, "domain": domains}
-        columns, problems = {"item_id": pl.Series(items, dtype=pl.String)}, []
-        for (name, column), dtype in zip(given.items(), (pl.String, pl.Float64, pl.Int64, pl.String), strict=True):
-            if column is not None and len(column) != len(items):
-                problems.append(f"{len(column)} {name}s for {len(items)} events.")
-            try:
-                columns[name] = pl.Series(column if column is not None else [None] * len(items), dtype=dtype)
-            except TypeError:
-                problems.append(f"{name}s must be {'text' if dtype == pl.String else 'numbers'}: {column!r}.")
-        if problems:
-            raise DataError(problems, "Give one value an event, or None where it is not known.")
-        return self._encode(pl.DataFrame(columns).with_columns(gap=_gap(pl.lit(0))))
-
-    def of_items(self, items: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Return the features of events of which only the items are known, int32 [events, features]."""
-        return self.encode(items)
+        return self._encode(typed_events(items, behaviors, values, timestamps, domains, user or {}))
 
     def _encode(self, events: pl.DataFrame) -> npt.NDArray[np.int32]:
         of_items = iter(self._item_columns(events["item_id"]))
         columns = [
-            next(of_items) if _of_item(name) else coder.encode(events[name]) for name, coder in self.coders.items()
+            next(of_items) if name.startswith(ITEM) else coder.encode(_column(events, name))
+            for name, coder in self.coders.items()
         ]
         return stack(columns, len(events))
 
-    def _item_columns(self, items: pl.Series) -> Iterable[npt.NDArray[np.int32]]:
-        """Return the codes of the ``item:`` features, one column each."""
-        if not self.item_codes.shape[1]:
-            return ()
-        rows = pl.DataFrame({"item_id": items}).join(
-            self._item_rows, on="item_id", how="left", maintain_order="left"
-        )
+    def _item_columns(self, items: pl.Series) -> npt.NDArray[np.int32]:
+        """Return the codes of the ``item:`` features, int32 [item features, events]."""
+        rows = pl.DataFrame({"item_id": items}).join(self._rows, on="item_id", how="left", maintain_order="left")
         unknown = np.zeros((1, self.item_codes.shape[1]), np.int32)
-        return np.concatenate([self.item_codes, unknown])[rows["item"].fill_null(len(self.item_ids)).to_numpy()].T
+        codes = np.concatenate([self.item_codes, unknown])
+        return codes[rows["item"].fill_null(len(self.item_ids)).to_numpy()].T
 
     @cached_property
-    def _item_rows(self) -> pl.DataFrame:
-        return pl.DataFrame({"item_id": self.item_ids, "item": np.arange(len(self.item_ids))})
+    def _rows(self) -> pl.DataFrame:
+        index = pl.int_range(len(self.item_ids), eager=True)
+        return pl.DataFrame({"item_id": pl.Series(self.item_ids, dtype=pl.String), "item": index})
 
     def save(self, file: Path) -> None:
-        """Write the features as JSON: enough to encode events without the dataset."""
+        """Write the features as JSON: enough to encode events without the dataset. It holds nothing of any user."""
         data = {
             "features": [{"name": name, **coder.to_dict()} for name, coder in self.coders.items()],
-            "items": dict(zip(self.item_ids, self.item_codes.tolist(), strict=True)) if self._reads_items else {},
+            "items": dict(zip(self.item_ids, self.item_codes.tolist(), strict=True)),
         }
         file.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
-
-    @property
-    def _reads_items(self) -> bool:
-        return self.item_codes.shape[1] > 0
 
     @classmethod
     def load(cls, file: Path) -> Features:
@@ -163,35 +160,21 @@ class Features:
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             coders = {entry["name"]: coder_from(entry) for entry in data["features"]}
-            items = list(data["items"])
-            width = sum(map(_of_item, coders))
-            codes = np.asarray(list(data["items"].values()), dtype=np.int32).reshape(len(items), width)
-            return cls(coders, items, codes)
+            items = data["items"]
+            width = sum(name.startswith(ITEM) for name in coders)
+            codes = np.asarray(list(items.values()), dtype=np.int32).reshape(len(items), width)
+            return cls(coders, list(items), codes)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{file} holds no readable features: {error}", "Train the generator again."
             ) from error
 
 
-def _of_item(name: str) -> bool:
-    return name.startswith(ITEM)
-
-
-def _events(dataset: Dataset) -> pl.DataFrame:
-    """Return the interactions with every column that a feature may read, and the gap where there are times."""
-    rows = dataset.interactions
-    missing = {"behavior": pl.String, "value": pl.Float64, "domain": pl.String}
-    rows = rows.with_columns(
-        pl.lit(None, dtype=dtype).alias(name) for name, dtype in missing.items() if name not in rows.columns
-    )
-    has_times = dataset.manifest.details["time_unit"] == "ms"
-    gap = _gap(pl.col("user_id")) if has_times else pl.lit(None, dtype=pl.Float64)
-    return rows.with_columns(gap=gap)
-
-
-def _gap(owner: pl.Expr) -> pl.Expr:
-    """Return the seconds since the owner's event before; null for the first."""
-    return pl.col("timestamp").diff().over(owner) / 1000
+def _column(events: pl.DataFrame, name: str) -> pl.Series:
+    """Return what a coder reads; nulls for a column of the users that is not known."""
+    if name == LIKED:
+        return events.select(pl.struct("behavior", "value"))["behavior"]
+    return events[name] if name in events.columns else pl.Series([None] * len(events), dtype=pl.String)
 
 
 def _log_coder(name: str, learned: pl.DataFrame) -> Coder:
@@ -200,22 +183,10 @@ def _log_coder(name: str, learned: pl.DataFrame) -> Coder:
     return Buckets.fit(learned[name]) if name == "value" else Words.fit(learned[name])
 
 
-def _first_word(column: pl.Series) -> pl.Series:
-    """Return the first of the values that a text column lists, such as Action of ``Action, Comedy``."""
-    first = column.cast(pl.String).str.split(",").list.first().str.strip_chars()
-    return first.set(first == "", None)
-
-
-def _check(names: Sequence[str], learned: pl.DataFrame, dataset: Dataset) -> None:
-    columns = [name for name in dataset.items.columns if name not in ("item_id", "image")]
-    known = [*LOG_FEATURES, *(ITEM + name for name in columns)]
-    problems = [f"Unknown feature {name!r}.{suggest(name, known)}" for name in names if name not in known]
-    for name in LOG_FEATURES:
-        if name in names and not learned[name].count():
-            needs = "times" if name == "gap" else f"a column {name}"
-            problems.append(
-                f"Feature {name!r}: the training part of {dataset.path} has no {needs.removeprefix('a ')}."
-            )
-    problems += [f"Feature {name!r} is named twice." for name in sorted(set(names)) if list(names).count(name) > 1]
-    if problems:
-        raise DataError(problems, "Change train.model.history.features, or import the columns with genrec data.")
+def _user_coder(dataset: Dataset, name: str, learned: pl.Series) -> Coder:
+    """Return the coder of a column of the users: buckets where it holds many numbers, else its frequent words."""
+    users = [dataset.user_index_of[user] for user in learned.unique(maintain_order=True)]
+    column = read_users(dataset)[name][users].drop_nulls()
+    numbers = column.cast(pl.Float64, strict=False)
+    many = numbers.n_unique() > _FEW and not numbers.null_count()
+    return Buckets.fit(numbers) if many else Words.fit(column, MOST_WORDS)

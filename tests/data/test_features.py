@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genrec.data import Dataset
-from genrec.data.categories import BUCKETS, Buckets, Words
+from genrec.data.categories import BUCKETS, Buckets, Liked, Words
 from genrec.data.features import Features
 from genrec.data.make import write_dataset
 from genrec.errors import ArtifactError, DataError
@@ -89,7 +89,7 @@ def test_typed_in_events_get_the_codes_of_the_log(dataset: Dataset) -> None:
 
 def test_what_is_not_known_is_zero(dataset: Dataset) -> None:
     features = Features.fit(dataset, ALL)
-    assert features.of_items(["a", "new"]).tolist() == [[0, 0, 0, 0, 2], [0, 0, 0, 0, 0]]
+    assert features.encode(["a", "new"]).tolist() == [[0, 0, 0, 0, 2], [0, 0, 0, 0, 0]]
     partly = features.encode(
         ["a", "b"], behaviors=[None, "dance"], values=[float("nan"), 2], timestamps=[None, START]
     )
@@ -163,3 +163,32 @@ def test_the_most_frequent_words_and_the_others() -> None:
     assert words.words == ("a", "b")
     assert words.encode(pl.Series(["a", "b", "c", "new", None])).tolist() == [1, 2, 3, 3, 0]
     assert words.size == 4
+
+
+def test_who_the_user_is(tmp_path: Path) -> None:
+    log = pl.DataFrame({"user_id": [f"u{n:02}" for n in range(30)] * 2, "item_id": ["a", "b"] * 30})
+    people = pl.DataFrame(
+        {"user_id": [f"u{n:02}" for n in range(29)], "age": range(29), "city": ["Rome"] * 20 + ["Oslo"] * 9}
+    )
+    write_dataset(tmp_path / "d", None, log, users=people)
+    dataset = Dataset.load(tmp_path / "d")
+    features = Features.fit(dataset, ["user:age", "user:city"])
+    assert isinstance(features.coders["user:age"], Buckets)
+    table = features.table(dataset)
+    assert table[:2].tolist() == [[1, 1], [1, 1]]  # both events of the youngest, in the city of most
+    assert table[-4:].tolist() == [[10, 2], [10, 2], [0, 0], [0, 0]]  # nothing is known of the last user
+    assert features.encode(["x", "a"], user={"city": "Oslo", "age": "12", "shoe": "44"}).tolist() == [[5, 2]] * 2
+    assert features.encode(["x"], user={"city": "Paris", "age": "old"}).tolist() == [[0, 3]]
+    with pytest.raises(DataError, match="Did you mean 'user:age'"):
+        Features.fit(dataset, ["user:agee"])
+
+
+def test_positive_feedback_is_told_by_kind_or_value(dataset: Dataset, tmp_path: Path) -> None:
+    features = Features.fit(dataset, ["behavior"], Liked(("like",), 99.0))
+    assert features.names == ("behavior", "liked")
+    assert features.table(dataset)[:, 1].tolist() == [1, 2, 1, 2, 1, 2, 1]
+    features.save(tmp_path / "features.json")
+    assert Features.load(tmp_path / "features.json").encode(["a", "a"], values=[99, None]).tolist() == [
+        [0, 2],
+        [0, 1],
+    ]
