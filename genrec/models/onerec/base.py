@@ -157,7 +157,8 @@ class HistoryModel(PreTrainedModel):
         tokens = tokens.view(batch, tasks, items * (levels + 1))[..., :-1]  # the last code predicts nothing
         length = tokens.shape[2]
         positions = torch.arange(length, device=tokens.device)[None]
-        seen = SelfView(self.rotary(positions), None, None, tasks)
+        real = (target_codes[..., 0] != IGNORED).repeat_interleave(levels + 1, dim=2)[..., :-1].flatten(1)
+        seen = SelfView(self.rotary(positions), None, None, tasks, real)
         states = self.codes(tokens.flatten(1))
         states = self._run(self.dropout(states), seen, self._view(memory, visible, tasks, length))
         states = functional.pad(states.view(batch, tasks, length, -1), (0, 0, 0, 1))

@@ -102,6 +102,13 @@ class EncoderDecoderConfig(_Shape):
     causal_encoder: bool = Field(
         False, description="Events see older ones only, so that every event of a window can be a target at once."
     )
+    encoder_moe: bool = Field(False, description="Sparse experts, where moe has them, in the encoder as well.")
+
+    @model_validator(mode="after")
+    def _encoder_moe_has_experts(self) -> EncoderDecoderConfig:
+        if self.encoder_moe and self.moe is None:
+            raise ValueError("encoder_moe needs moe: how many experts, of what width")
+        return self
 
 
 class LazyDecoderConfig(_Shape):

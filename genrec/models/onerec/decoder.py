@@ -49,12 +49,14 @@ class SelfView(NamedTuple):
     mask: bool [batch, 1, tokens, past + tokens]; None for plain causal attention.
     cache: of the tokens before; None in training.
     tasks: how many sequences of tokens stand side by side in a row, each on its own.
+    real: bool [batch, tasks · tokens], False on padding, which goes through no sparse expert; None: all are real.
     """
 
     rotary: tuple[Tensor, Tensor]
     mask: Tensor | None
     cache: Cache | None
     tasks: int
+    real: Tensor | None = None
 
 
 class DecoderLayer(GradientCheckpointingLayer):
@@ -65,7 +67,7 @@ class DecoderLayer(GradientCheckpointingLayer):
         hidden_size: width of the residual stream.
         intermediate_size: width inside the feed-forward block.
         heads: attention heads.
-        key_value_heads: groups of heads that share keys and values.
+        key_value_heads: groups of heads that share the history's keys and values; self-attention has none.
         layer: the position of the layer.
         memory_set: which set of keys and values of the history it reads.
         cross_first: whether the history is attended to before the codes (OneRec-V2) or after (OneRec).
@@ -87,9 +89,9 @@ class DecoderLayer(GradientCheckpointingLayer):
     ) -> None:
         super().__init__()
         self.memory_set, self.cross_first = memory_set, cross_first
-        self.self_attention = SelfAttention(config, hidden_size, heads, key_value_heads, layer)
+        self.self_attention = SelfAttention(config, hidden_size, heads, heads, layer)
         self.cross_attention = CrossAttention(config, hidden_size, heads, key_value_heads)
-        self.feed_forward = _feed_forward(hidden_size, intermediate_size, moe if _is_sparse(moe, layer) else None)
+        self.feed_forward = feed_forward(hidden_size, intermediate_size, moe, layer)
         self.self_norm, self.cross_norm, self.feed_norm = (nn.RMSNorm(hidden_size, eps=1e-6) for _ in range(3))
         self.dropout = nn.Dropout(config.dropout)
 
@@ -99,7 +101,7 @@ class DecoderLayer(GradientCheckpointingLayer):
             states = self._look_around(self._look_back(states, history), seen)
         else:
             states = self._look_back(self._look_around(states, seen), history)
-        return states + self.dropout(self.feed_forward(self.feed_norm(states)))
+        return states + self.dropout(run_feed_forward(self.feed_forward, self.feed_norm(states), seen.real))
 
     def _look_back(self, states: Tensor, history: CrossView) -> Tensor:
         keys, values = history.keys[self.memory_set], history.values[self.memory_set]
@@ -113,14 +115,16 @@ class DecoderLayer(GradientCheckpointingLayer):
         return states + self.dropout(mixed.view_as(states))
 
 
-def _is_sparse(moe: MoEConfig | None, layer: int) -> bool:
-    return moe is not None and layer >= moe.dense_layers
-
-
-def _feed_forward(hidden_size: int, intermediate_size: int, moe: MoEConfig | None) -> nn.Module:
-    if moe is None:
+def feed_forward(hidden_size: int, intermediate_size: int, moe: MoEConfig | None, layer: int) -> nn.Module:
+    """Return the feed-forward block of a layer: dense, or sparse where ``moe`` has experts for it."""
+    if moe is None or layer < moe.dense_layers:
         return FeedForward(hidden_size, intermediate_size)
     from genrec.models.onerec.moe import SparseMoE
 
     inner = moe.intermediate_size or max(1, intermediate_size // (moe.active + moe.shared))
     return SparseMoE(hidden_size, inner, moe.experts, moe.active, moe.shared, moe.bias_update)
+
+
+def run_feed_forward(block: nn.Module, states: Tensor, real: Tensor | None) -> Tensor:
+    """Return the block's output; sparse experts see real tokens only, and count none but those."""
+    return block(states) if isinstance(block, FeedForward) else block(states, real)

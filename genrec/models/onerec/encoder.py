@@ -10,7 +10,8 @@ from transformers import PretrainedConfig
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genrec.models.onerec.attention import Rotary, SelfAttention, rotate, split_heads
-from genrec.models.onerec.decoder import FeedForward
+from genrec.models.onerec.config import MoEConfig
+from genrec.models.onerec.decoder import feed_forward, run_feed_forward
 
 
 class Memory(NamedTuple):
@@ -29,14 +30,22 @@ class Memory(NamedTuple):
 class EncoderLayer(GradientCheckpointingLayer):
     """Self-attention and a feed-forward block, each added to its input (pre-norm, RMSNorm)."""
 
-    def __init__(self, config: PretrainedConfig, hidden_size: int, intermediate_size: int, heads: int) -> None:
+    def __init__(
+        self,
+        config: PretrainedConfig,
+        hidden_size: int,
+        intermediate_size: int,
+        heads: int,
+        layer: int,
+        moe: MoEConfig | None,
+    ) -> None:
         super().__init__()
         self.attention = SelfAttention(config, hidden_size, heads, heads)
-        self.feed_forward = FeedForward(hidden_size, intermediate_size)
+        self.feed_forward = feed_forward(hidden_size, intermediate_size, moe, layer)
         self.attention_norm, self.feed_norm = nn.RMSNorm(hidden_size, eps=1e-6), nn.RMSNorm(hidden_size, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, real: Tensor) -> Tensor:
         """Return [batch, length, hidden] for states of that shape.
 
         Args:
@@ -44,10 +53,11 @@ class EncoderLayer(GradientCheckpointingLayer):
             rotary: of the positions.
             mask: bool [batch, 1, 1, length] for attention both ways; None for attention to the past only, which
                 needs none, since padding stands on the right.
+            real: bool [batch, length], False on padding, which goes through no sparse expert.
         """
         seen = self.attention(self.attention_norm(states), rotary, mask, causal=mask is None)
         states = states + self.dropout(seen)
-        return states + self.dropout(self.feed_forward(self.feed_norm(states)))
+        return states + self.dropout(run_feed_forward(self.feed_forward, self.feed_norm(states), real))
 
 
 class Encoder(nn.Module):
@@ -60,6 +70,7 @@ class Encoder(nn.Module):
         heads: attention heads.
         layers: the number of blocks; may be 0.
         causal: whether events see older ones only.
+        moe: sparse experts; None for dense blocks.
     """
 
     def __init__(
@@ -70,12 +81,13 @@ class Encoder(nn.Module):
         heads: int,
         layers: int,
         causal: bool,
+        moe: MoEConfig | None = None,
     ) -> None:
         super().__init__()
         self.causal = causal
         self.rotary = Rotary(hidden_size // heads)
         self.layers = nn.ModuleList(
-            EncoderLayer(config, hidden_size, intermediate_size, heads) for _ in range(layers)
+            EncoderLayer(config, hidden_size, intermediate_size, heads, layer, moe) for layer in range(layers)
         )
         self.norm = nn.RMSNorm(hidden_size, eps=1e-6)
 
@@ -83,7 +95,7 @@ class Encoder(nn.Module):
         """Return normalised states [batch, length, hidden]; mask: bool [batch, length], False on padding."""
         rotary = self.rotary(torch.arange(states.shape[1], device=states.device)[None])
         for layer in self.layers:
-            states = layer(states, rotary, None if self.causal else mask[:, None, None])
+            states = layer(states, rotary, None if self.causal else mask[:, None, None], mask)
         return self.norm(states)
 
 

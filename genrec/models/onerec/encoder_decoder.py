@@ -30,7 +30,8 @@ class OneRecModel(HistoryModel):
         shape: EncoderDecoderConfig = shape_of(config, EncoderDecoderConfig)
         super().__init__(config, shape)
         width, inner, heads = shape.hidden_size, shape.intermediate_size, shape.heads
-        self.encoder = Encoder(config, width, inner, heads, shape.encoder_layers, shape.causal_encoder)
+        experts = shape.moe if shape.encoder_moe else None
+        self.encoder = Encoder(config, width, inner, heads, shape.encoder_layers, shape.causal_encoder, experts)
         self.memory = ProjectedMemory(width, heads, shape.decoder_layers)
         self.layers = nn.ModuleList(
             DecoderLayer(
