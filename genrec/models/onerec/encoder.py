@@ -36,8 +36,8 @@ class EncoderLayer(GradientCheckpointingLayer):
         hidden_size: int,
         intermediate_size: int,
         heads: int,
-        layer: int,
-        moe: MoEConfig | None,
+        layer: int = 0,
+        moe: MoEConfig | None = None,
     ) -> None:
         super().__init__()
         self.attention = SelfAttention(config, hidden_size, heads, heads)
@@ -45,7 +45,9 @@ class EncoderLayer(GradientCheckpointingLayer):
         self.attention_norm, self.feed_norm = nn.RMSNorm(hidden_size, eps=1e-6), nn.RMSNorm(hidden_size, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, real: Tensor) -> Tensor:
+    def forward(
+        self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, real: Tensor | None = None
+    ) -> Tensor:
         """Return [batch, length, hidden] for states of that shape.
 
         Args:
@@ -53,7 +55,7 @@ class EncoderLayer(GradientCheckpointingLayer):
             rotary: of the positions.
             mask: bool [batch, 1, 1, length] for attention both ways; None for attention to the past only, which
                 needs none, since padding stands on the right.
-            real: bool [batch, length], False on padding, which goes through no sparse expert.
+            real: bool [batch, length], False on padding, which goes through no sparse expert; None: all are real.
         """
         seen = self.attention(self.attention_norm(states), rotary, mask, causal=mask is None)
         states = states + self.dropout(seen)
