@@ -20,7 +20,7 @@ def training_arguments(
         seed: the seed of dropout and order.
         partial: where checkpoints go.
         steps_per_epoch: optimizer steps of an epoch.
-        metric: the name of the validation metric that tells the best checkpoint.
+        metric: the validation metric that tells the best checkpoint.
     """
     return TrainingArguments(
         output_dir=str(partial),
@@ -44,7 +44,7 @@ def training_arguments(
         logging_steps=steps_per_epoch,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=metric,
+        metric_for_best_model=f"eval_{metric}",
         greater_is_better=True,
         include_num_input_tokens_seen="non_padding",
         report_to=list(config.report_to),

@@ -7,6 +7,7 @@ from typing import Any
 
 from genrec import __version__
 from genrec.models import Generator
+from genrec_alignment.pretraining.progress import metric_title
 
 _CARD = """---
 library_name: transformers
@@ -84,7 +85,7 @@ def write_card(folder: Path, generator: Generator, settings: dict[str, Any], det
         steps=details["steps"],
         tokens=details["tokens"],
         seed=settings["seed"],
-        metric=name.removeprefix("best_validation_").replace("_", " ").upper().replace("SESSION", "session"),
+        metric=metric_title(name),
         best="not measured" if best is None else f"{best:.4f}",
         beams=settings["validation_beams"],
         seen="excluded" if settings["exclude_seen"] else "allowed",

@@ -29,11 +29,12 @@ from genrec_alignment.pretraining.card import write_card
 from genrec_alignment.pretraining.checkpoints import checkpoint_to_resume
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.dropout import add_dropout
+from genrec_alignment.pretraining.experts import BalanceExperts
 from genrec_alignment.pretraining.progress import Progress
 from genrec_alignment.pretraining.rows import training_rows
 from genrec_alignment.pretraining.tasks import Tasks
 from genrec_alignment.pretraining.trainer import HistoryTrainer, PretrainingTrainer
-from genrec_alignment.pretraining.validation import Validation
+from genrec_alignment.pretraining.validation import validation_of
 from genrec_alignment.pretraining.windows import Collator, Windows
 
 LOG_NAME = "training_log.json"
@@ -105,17 +106,18 @@ def _trainer(
 ) -> PretrainingTrainer:
     set_seed(seed)
     features = _features(config, dataset)
+    session_length = config.session.length if config.target == "session" else None
     generator = build_generator(
         config.model,
         catalogue,
         config.history_length,
-        session_length=config.session.length if config.target == "session" else 1,
+        session_length=session_length or 1,
         dropout=config.dropout,
         features=features,
     )
     table = features.table(dataset) if features else None
     rows, report = training_rows(config, dataset, generator, seed, table)
-    validation = Validation.of(dataset, config.validation_users, seed, table)
+    validation = validation_of(dataset, config.validation_users, seed, session_length, table)
     if isinstance(rows, Windows):
         add_dropout(generator.model, config.dropout)
     trainer = (PretrainingTrainer if isinstance(rows, Windows) else HistoryTrainer)(
@@ -125,7 +127,7 @@ def _trainer(
         config,
         args=training_arguments(config, seed, partial, _steps_per_epoch(config, rows), validation.metric),
         data_collator=Collator(catalogue.vocabulary.pad_id) if isinstance(rows, Windows) else rows,
-        callbacks=[EarlyStoppingCallback(config.patience)],
+        callbacks=[EarlyStoppingCallback(config.patience), BalanceExperts],
     )
     trainer.details |= report
     for callback in (ProgressCallback, PrinterCallback):

@@ -9,7 +9,11 @@ from typing import Any
 from transformers.trainer_callback import ProgressCallback, TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
 
-METRIC = "eval_ndcg@10"
+
+def metric_title(name: str) -> str:
+    """Return a metric's name for people, such as ``session NDCG@5`` for ``eval_session_ndcg@5``."""
+    plain = name.removeprefix("best_validation_").removeprefix("eval_").replace("_", " ")
+    return plain.replace("ndcg", "NDCG").replace("recall", "Recall")
 
 
 class Progress(ProgressCallback):
@@ -37,7 +41,7 @@ class Progress(ProgressCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
         """Show and keep the latest loss and speed, or the latest validation."""
-        del args, control
+        del control
         if self.training_bar is None or not logs:
             return
         if "loss" in logs:
@@ -46,12 +50,9 @@ class Progress(ProgressCallback):
             state.log_history[-1]["tokens_per_second"] = round(speed, 1)
             self.training_bar.set_postfix_str(f"loss {float(logs['loss']):.3f}, {speed:,.0f} tokens/s")
             self._mark(state)
-        elif METRIC in logs:
-            self.training_bar.write(
-                f"epoch {state.epoch:.0f}: validation NDCG@10 {logs[METRIC]:.4f}, "
-                f"Recall@10 {logs['eval_recall@10']:.4f}",
-                file=sys.stderr,
-            )
+        elif args.metric_for_best_model in logs:
+            figures = ", ".join(f"{metric_title(name)} {value:.4f}" for name, value in logs.items() if "@" in name)
+            self.training_bar.write(f"epoch {state.epoch:.0f}: validation {figures}", file=sys.stderr)
 
     def _mark(self, state: TrainerState) -> None:
         self._at, self._tokens = time.monotonic(), int(state.num_input_tokens_seen)

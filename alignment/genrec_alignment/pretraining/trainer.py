@@ -18,6 +18,7 @@ from transformers import Trainer
 from genrec.decoding.recommender import Recommender
 from genrec.models import Generator
 from genrec_alignment.pretraining.config import TrainConfig
+from genrec_alignment.pretraining.experts import load_figures
 from genrec_alignment.pretraining.tasks import NOTHING, Tasks
 from genrec_alignment.pretraining.validation import Validation
 from genrec_alignment.pretraining.windows import IGNORED, BucketSampler, Windows
@@ -81,11 +82,11 @@ class PretrainingTrainer(Trainer):
         """Return the items recommended for every validation example, int64 [examples, items], on every process."""
         recommender = Recommender(replace(self.generator, model=self.accelerator.unwrap_model(self.model)))
         total, rank, world = len(self.validation), self.args.process_index, self.args.world_size
-        mine = self.validation[rank::world]
-        items = mine.recommend(recommender, self.config.validation_beams, self.config.exclude_seen)
         # Zero is "not mine", so that a sum gathers the rows; an item that is missing (-1) becomes 1.
-        shifted = np.zeros((total, items.shape[1]), dtype=np.int64)
-        shifted[rank::world] = items + 2
+        shifted = np.zeros((total, self.validation.places), dtype=np.int64)
+        if len(mine := self.validation[rank::world]):
+            items = mine.recommend(recommender, self.config.validation_beams, self.config.exclude_seen)
+            shifted[rank::world] = items + 2
         if world > 1:
             summed = self.accelerator.reduce(torch.from_numpy(shifted).to(self.args.device), "sum")
             shifted = summed.cpu().numpy()
@@ -108,6 +109,12 @@ class HistoryTrainer(PretrainingTrainer):
         return super().compute_loss(
             model, {**inputs, "label_smoothing": self.config.label_smoothing}, *arguments, **options
         )
+
+    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
+        """Log the losses, with the loads of sparse experts."""
+        if "loss" in logs:
+            logs |= load_figures(self.accelerator.unwrap_model(self.model))
+        super().log(logs, *arguments, **options)
 
     def _get_num_items_in_batch(
         self, batch_samples: Sequence[dict[str, torch.Tensor]], device: torch.device
