@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 
 from genrec.console import remark
-from genrec.data import Dataset, Examples
+from genrec.data import Dataset, SessionExamples
 from genrec.decoding import Recommender
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import DataError
 from genrec.runs import Draft, Manifest, is_current, new_artifact, open_artifact
+from genrec.semantic_ids import Catalogue
 from genrec_eval.baselines.tuning import fit_best
 from genrec_eval.baselines.validation import sample_examples
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.examples import describe
-from genrec_eval.measure import Measured, Recommend, measure
+from genrec_eval.generator import answers, open_generator, session_length, way_to_answer
+from genrec_eval.measure import AnyExamples, Measured, Recommend, from_histories, measure, measure_sessions
+from genrec_eval.results import GENERATOR, write_results
 
 ARTIFACT = "evaluation"
-RESULTS_FILE, RANKS_FILE, EXAMPLES_FILE = "results.json", "ranks.parquet", "examples.json"
-GENERATOR = "generator"
+_ITEMS_SHOWN = 10
 
 
 def make_evaluation(config: EvaluateConfig, run: Path, seed: int, *, force: bool = False) -> Manifest:
     """Measure ``run``'s generator, where there is one, and the baselines; write ``run/evaluation``.
 
-    ``results.json``   split, users, exclude_seen, metrics and seconds of every model, invalid_share,
+    ``results.json``   split, target, users, exclude_seen, metrics and seconds of every model, invalid_share,
                        the baselines' parameters, and ``unreachable``: targets that stand in their own
-                       history, which no model can reach while seen items are excluded
+                       history, which no model can reach while seen items are excluded; for sessions also the
+                       length of the lists and whether the generator's are sessions generated as a whole
     ``ranks.parquet``  user_id, item_id (the target), and for every model the target's rank, 1 the best,
-                       0 where it is not among the first max(ks)
+                       0 where it is not in the list (the first max(ks)); for sessions, lists of both
     ``examples.json``  histories and lists with titles, for people
 
     Args:
@@ -44,11 +47,11 @@ def make_evaluation(config: EvaluateConfig, run: Path, seed: int, *, force: bool
 
     Raises:
         ArtifactError: if there is no dataset, or the generator was made from another one.
-        DataError: if there is nothing to learn from or nothing to predict.
+        DataError: if there is nothing to learn from or nothing to predict, or there are no sessions to be found.
     """
     dataset = Dataset.load(run / "dataset")
     inputs = {"dataset": dataset.manifest.digest}
-    if (run / GENERATOR).is_dir():
+    if _has_generator(run):
         inputs[GENERATOR] = open_artifact(run / GENERATOR, GENERATOR).digest
     path, settings = run / ARTIFACT, {**config.model_dump(mode="json"), "seed": seed}
     if not force and is_current(path, ARTIFACT, settings, inputs):
@@ -60,79 +63,74 @@ def make_evaluation(config: EvaluateConfig, run: Path, seed: int, *, force: bool
     return open_artifact(path, ARTIFACT)
 
 
-def _examples(dataset: Dataset, config: EvaluateConfig, seed: int) -> Examples:
+def _examples(dataset: Dataset, config: EvaluateConfig, seed: int) -> AnyExamples:
     if not any(len(items) for items in dataset.sequences.part("train")):
         raise DataError(f"{dataset.path} has no training part.", "Loosen data.filters or data.split.")
-    examples = sample_examples(dataset.examples(config.split), config.max_users, seed)
+    if config.target == "session":
+        sessions = dataset.session_examples(config.split)
+        return _not_empty(sample_examples(sessions, config.max_users, seed), dataset, config)
+    return _not_empty(sample_examples(dataset.examples(config.split), config.max_users, seed), dataset, config)
+
+
+def _not_empty(examples: AnyExamples, dataset: Dataset, config: EvaluateConfig) -> AnyExamples:
     if not len(examples):
         raise DataError(f"{dataset.path} has no {config.split} part.", "Choose a data.split that makes one.")
     return examples
 
 
 def _evaluate(
-    config: EvaluateConfig, run: Path, seed: int, dataset: Dataset, examples: Examples, draft: Draft
+    config: EvaluateConfig, run: Path, seed: int, dataset: Dataset, examples: AnyExamples, draft: Draft
 ) -> None:
     measured: dict[str, Measured] = {}
     parameters: dict[str, Any] = {}
     shown: list[dict[str, Any]] = []
-    if (run / GENERATOR).is_dir():
-        recommender = _open_generator(run, dataset, config.batch_size)
-        recommend = _with_beams(recommender, config)
-        measured[GENERATOR] = measure(GENERATOR, recommend, examples, config, len(dataset.items))
-        shown = describe(GENERATOR, recommend, examples, dataset, config, seed, recommender.catalogue)
+    recommender = open_generator(run / GENERATOR, dataset, config.batch_size) if _has_generator(run) else None
+    length = session_length(config, recommender) if config.target == "session" else _ITEMS_SHOWN
+    judge = _judge(config, dataset, examples, length, _codes(run, dataset, recommender))
+    if recommender:
+        recommend = answers(recommender, dataset, config)
+        measured[GENERATOR] = judge(GENERATOR, recommend)
+        shown = describe(GENERATOR, recommend, examples, dataset, config, seed, length, recommender.catalogue)
     for name in config.baselines:
         started = time.monotonic()
         baseline, parameters[name] = fit_best(name, dataset, config.sasrec, seed, config.exclude_seen)
-        fit_seconds = time.monotonic() - started
-        measured[name] = measure(name, baseline.recommend, examples, config, len(dataset.items), fit_seconds)
-        if not shown:
-            shown = describe(name, baseline.recommend, examples, dataset, config, seed)
-    _write(draft, config, dataset, examples, measured, parameters, shown)
+        recommend, fit_seconds = from_histories(baseline.recommend), time.monotonic() - started
+        measured[name] = judge(name, recommend, fit_seconds)
+        shown = shown or describe(name, recommend, examples, dataset, config, seed, length)
+    way = way_to_answer(config, recommender) if recommender and config.target == "session" else None
+    about = {} if config.target == "item" else {"session_length": length, "generate": way}
+    write_results(draft, config, dataset, examples, measured, parameters, shown, about)
 
 
-def _open_generator(run: Path, dataset: Dataset, batch_size: int) -> Recommender:
-    recommender = Recommender.from_pretrained(run / GENERATOR, batch_size=batch_size)
-    if recommender.catalogue.item_ids != dataset.item_ids:
-        raise ArtifactError(
-            f"{run / GENERATOR} was made from other items than {run / 'dataset'} holds.",
-            f"Train again: genrec train --run {run}",
-        )
-    return recommender
+def _has_generator(run: Path) -> bool:
+    return (run / GENERATOR).is_dir()
 
 
-def _with_beams(recommender: Recommender, config: EvaluateConfig) -> Recommend:
-    return lambda histories, k, exclude: recommender.recommend(histories, k, config.beams, exclude)
+def _codes(run: Path, dataset: Dataset, recommender: Recommender | None) -> npt.NDArray[np.integer] | None:
+    """Return the items' semantic IDs, the generator's or the run's; None where there are none for these items."""
+    if recommender:
+        return recommender.catalogue.codes
+    if not (run / "semantic_ids").is_dir():
+        return None
+    catalogue = Catalogue.load(run / "semantic_ids")
+    return catalogue.codes if catalogue.item_ids == dataset.item_ids else None
 
 
-def _write(
-    draft: Draft,
+def _judge(
     config: EvaluateConfig,
     dataset: Dataset,
-    examples: Examples,
-    measured: dict[str, Measured],
-    parameters: dict[str, Any],
-    shown: list[dict[str, Any]],
-) -> None:
-    seen = [target in history for target, history in zip(examples.targets, examples.histories, strict=True)]
-    results = {
-        "split": config.split,
-        "users": len(np.unique(examples.users)),
-        "examples": len(examples),
-        "items": len(dataset.items),
-        "exclude_seen": config.exclude_seen,
-        "unreachable": sum(seen) if config.exclude_seen else 0,
-        "metrics": {name: model.metrics for name, model in measured.items()},
-        "invalid_share": measured[GENERATOR].invalid_share if GENERATOR in measured else None,
-        "seconds": {name: model.seconds for name, model in measured.items()},
-        "parameters": parameters,
-    }
-    (draft.path / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    text = json.dumps(shown, indent=2, ensure_ascii=False)
-    (draft.path / EXAMPLES_FILE).write_text(text + "\n", encoding="utf-8")
-    columns = {
-        "user_id": [dataset.user_ids[user] for user in examples.users],
-        "item_id": [dataset.item_ids[item] for item in examples.targets],
-        **{name: model.ranks.astype(np.int32) for name, model in measured.items()},
-    }
-    pl.DataFrame(columns).write_parquet(draft.path / RANKS_FILE)
-    draft.details |= {key: results[key] for key in ("split", "users", "metrics", "invalid_share")}
+    examples: AnyExamples,
+    length: int,
+    codes: npt.NDArray[np.integer] | None,
+) -> Callable[..., Measured]:
+    """Return what measures a model, given its name, its answers and the seconds that fitting took."""
+    items = len(dataset.items)
+
+    def judge(name: str, recommend: Recommend, fit_seconds: float = 0.0) -> Measured:
+        if isinstance(examples, SessionExamples):
+            return measure_sessions(
+                name, recommend, examples, config, items, fit_seconds, length=length, codes=codes
+            )
+        return measure(name, recommend, examples, config, items, fit_seconds)
+
+    return judge

@@ -19,6 +19,8 @@ from genrec.cli.common import (
     invoke,
 )
 
+_SHOWN = ("recall", "ndcg", "mrr", "hit", "diversity", "coverage", "repeats", "seen")
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
@@ -36,6 +38,8 @@ def evaluate(
 ) -> None:
     """Measure the run's generator and the baselines, ranking every item for every user.
 
+    `evaluate.target=session` compares each list with all items of the user's next session.
+
     Without a generator the baselines are measured alone, so a dataset can be judged before anything is
     trained. An evaluation is made whole or not at all: `--resume` measures anew.
 
@@ -45,7 +49,8 @@ def evaluate(
     if call is None:
         return
     from genrec_eval.config import EvaluateConfig
-    from genrec_eval.make import ARTIFACT, RESULTS_FILE, make_evaluation
+    from genrec_eval.make import ARTIFACT, make_evaluation
+    from genrec_eval.results import RESULTS_FILE
 
     section = call.settings.section("evaluate", EvaluateConfig)
     make_evaluation(section, call.run, call.settings.seed, force=call.force)
@@ -59,11 +64,13 @@ def _table(results: dict[str, Any], folder: Path) -> str:
     metrics: dict[str, dict[str, float]] = results["metrics"]
     cut_offs = sorted({int(name.partition("@")[2]) for figures in metrics.values() for name in figures})
     k = next((cut for cut in cut_offs if cut >= 10), cut_offs[-1] if cut_offs else 10)
-    names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "mrr", "coverage")]
+    known = next(iter(metrics.values()), {})
+    names = [name for metric in _SHOWN if (name := f"{metric}@{k}") in known]
     seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
     width = max((len(model) for model in metrics), default=0)
     lines = [
-        f"{results['examples']} examples of the split {results['split']}, {results['items']} items ranked, {seen}",
+        f"{results['examples']} {_targets(results)} of the split {results['split']}, "
+        f"{results['items']} items ranked, {seen}",
         "",
         " ".join([" " * width, *(f"{name:>11}" for name in names)]),
     ]
@@ -72,3 +79,12 @@ def _table(results: dict[str, Any], folder: Path) -> str:
     if results["invalid_share"] is not None:
         lines += ["", f"Generated sequences that are no item: {results['invalid_share']:.2%}"]
     return "\n".join([*lines, "", f"Every cut-off, and each user's ranks: {folder}"])
+
+
+def _targets(results: dict[str, Any]) -> str:
+    """Return what the examples are; for sessions, also what they are compared with."""
+    if results["target"] == "item":
+        return "examples"
+    lists = f"lists of {results['session_length']} items"
+    whole = ", the generator's generated as a whole" if results["generate"] == "session" else ""
+    return f"sessions ({lists}{whole})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,14 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Items = npt.NDArray[np.int32]
 Rows = slice | npt.NDArray[np.integer]
+
+
+class Tasks(Protocol):
+    """What both kinds of prediction tasks have in common."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Rows, /) -> Self: ...
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.users)
 
-    def __getitem__(self, rows: Rows) -> Examples:
+    def __getitem__(self, rows: Rows) -> Self:
         ends = (None if column is None else column[rows] for column in (self.starts, self.stops))
-        return Examples(self.users[rows], self.targets[rows], _pick(self.histories, rows), *ends)
+        return type(self)(self.users[rows], self.targets[rows], _pick(self.histories, rows), *ends)
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,9 @@ class SessionExamples:
     def __len__(self) -> int:
         return len(self.users)
 
-    def __getitem__(self, rows: Rows) -> SessionExamples:
+    def __getitem__(self, rows: Rows) -> Self:
         targets, histories = _pick(self.targets, rows), _pick(self.histories, rows)
-        return SessionExamples(self.users[rows], targets, histories, self.starts[rows], self.stops[rows])
+        return type(self)(self.users[rows], targets, histories, self.starts[rows], self.stops[rows])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from genrec.data import Dataset
 from genrec.decoding import Ranking
 from genrec.errors import ArtifactError, DataError
 from genrec.runs import new_artifact
-from genrec_eval import make as stage
+from genrec_eval import generator
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.make import make_evaluation
 from genrec_eval.metrics import accuracy
@@ -67,8 +67,12 @@ def test_the_generator_is_measured_like_the_baselines(dataset: Dataset, monkeypa
     calls = []
 
     class Generator:
+        class generator:  # noqa: N801
+            features = None
+
         class catalogue:  # noqa: N801
             item_ids = dataset.item_ids
+            codes = np.arange(ITEMS)[:, None]
 
             @staticmethod
             def sid(item: int) -> str:
@@ -84,7 +88,7 @@ def test_the_generator_is_measured_like_the_baselines(dataset: Dataset, monkeypa
             items = np.array([row + [-1] * (k - len(row)) for row in lists])
             return Ranking(items, np.where(items < 0, -np.inf, 0).astype(np.float32))
 
-    monkeypatch.setattr(stage, "Recommender", Generator)
+    monkeypatch.setattr(generator, "Recommender", Generator)
     make_evaluation(CONFIG.model_copy(update={"beams": 30}), run, seed=0)
     results, test = _results(run), dataset.examples("test")
     expected = Generator().recommend(test.histories, 10, None, test.histories)

@@ -135,7 +135,8 @@ def _evaluation(path: Path) -> Section:
 
 
 def _best_of_each(metrics: dict[str, dict[str, float]], names: list[str]) -> dict[str, float]:
-    return {name: max(figures[name] for figures in metrics.values()) for name in names}
+    more_is_better = [name for name in names if not name.startswith(("repeats", "seen"))]
+    return {name: max(figures[name] for figures in metrics.values()) for name in more_is_better}
 
 
 def _json(file: Path, otherwise: Any = None) -> Any:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from genrec_eval.metrics import SessionRanks, session_ndcg, session_recall
 from genrec_eval.report.figures import ACCENT, INK, QUIET, SERIES, figure
 
 GENERATOR = "generator"
@@ -26,7 +27,7 @@ def bar_figure(ranks: pl.DataFrame, models: list[str], metric: str, k: int) -> M
         metric: ``ndcg`` or ``recall``.
         k: the cut-off.
     """
-    gains = [_gains(ranks[model].to_numpy(), metric, k) for model in models]
+    gains = [_gains(ranks[model], metric, k) for model in models]
     means = np.array([gain.mean() for gain in gains])
     errors = np.array([_Z95 * gain.std() / np.sqrt(len(gain)) for gain in gains])
     name = {"ndcg": "NDCG", "recall": "Recall"}[metric]
@@ -69,10 +70,10 @@ def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup
         for model in models:
             ours = model == GENERATOR
             colour = ACCENT if ours else SERIES[others.index(model) % len(SERIES)]
-            found = np.bincount(ranks[model].to_numpy(), minlength=deepest + 1)[1 : deepest + 1]
+            found = _found(ranks[model])
             axes.plot(
                 cut_offs,
-                np.cumsum(found) / len(ranks),
+                [session_recall(found, int(k)).mean() for k in cut_offs],
                 color=colour,
                 linewidth=2.4 if ours else 1.3,
                 linestyle="-" if ours else ("-", "--", "-.", ":", (0, (5, 1)))[others.index(model) % 5],
@@ -86,8 +87,12 @@ def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup
     return figure("recall-curve", "Recall at every cut-off", "K (places looked at)", "Recall@K", paint, height=3.3)
 
 
-def _gains(ranks: npt.NDArray[np.integer], metric: str, k: int) -> npt.NDArray[np.float64]:
-    hit = (ranks >= 1) & (ranks <= k)
-    if metric == "recall":
-        return hit.astype(np.float64)
-    return np.where(hit, 1.0 / np.log2(np.where(hit, ranks, 1) + 1.0), 0.0)
+def _gains(ranks: pl.Series, metric: str, k: int) -> npt.NDArray[np.float64]:
+    return {"ndcg": session_ndcg, "recall": session_recall}[metric](_found(ranks), k)
+
+
+def _found(ranks: pl.Series) -> SessionRanks:
+    """Return one target an example, or the items of one session an example, in the same form."""
+    if isinstance(ranks.dtype, pl.List):
+        return SessionRanks(ranks.explode().to_numpy(), ranks.list.len().cast(pl.Int64).to_numpy())
+    return SessionRanks(ranks.to_numpy(), np.ones(len(ranks), dtype=np.int64))
