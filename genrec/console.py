@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TypeVar
 
 from rich.console import Console
@@ -23,6 +24,12 @@ console = Console(stderr=True, highlight=False)
 def remark(text: str) -> None:
     """Show one line about what was done or decided."""
     console.print(text, markup=False, soft_wrap=True)
+
+
+@cache
+def remark_once(text: str) -> None:
+    """Show one line the first time that this process has it to say."""
+    remark(text)
 
 
 def track(work: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Ranking
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.models.generator import Generator
+from genrec.models.histories import HistoryBatch
 from genrec.semantic_ids import Catalogue
 
 
@@ -36,7 +38,7 @@ class NewItemSearch:
 
     def __call__(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Prompts | HistoryBatch,
         k: int,
         beams: int,
         exclude: Sequence[npt.NDArray[np.integer]] | None,

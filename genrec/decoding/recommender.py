@@ -1,4 +1,4 @@
-"""Ranked items for histories, from a generator and the tree search."""
+"""Ranked items and sessions for histories, from a generator and the tree search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec.decoding.new_items import NewItemSearch, keep_places, rows_of_new
-from genrec.decoding.ranking import Ranking
+from genrec.decoding.ranking import Ranking, Sessions
+from genrec.decoding.requests import History, readable
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.errors import ArtifactError
@@ -91,7 +92,7 @@ class Recommender:
 
     def recommend(
         self,
-        histories: Sequence[npt.NDArray[np.integer]],
+        histories: Sequence[History],
         k: int = 10,
         beams: int | None = None,
         exclude: Sequence[npt.NDArray[np.integer]] | None = None,
@@ -100,7 +101,9 @@ class Recommender:
         """Return the k best items for each history.
 
         Args:
-            histories: item indices, oldest first; may be empty.
+            histories: item indices or :class:`~genrec.models.Events`, oldest first. What is longer than the
+                generator reads is cut at the old end. An empty one gets the cold-start answer: what the generator
+                expects a history to begin with.
             k: items wanted for each.
             beams: width of the search; at least k, and ``DEFAULT_BEAMS`` unless told.
             exclude: items that must not be recommended, for each history; left out inside the search.
@@ -108,13 +111,14 @@ class Recommender:
                 hardly come up otherwise; see :mod:`genrec.decoding.new_items`.
 
         Raises:
-            ValueError: if ``new_places`` is not between 0 and k.
+            ValueError: if ``new_places`` is not between 0 and k, or an item index is not in the catalogue.
         """
         if not 0 <= new_places <= k:
             raise ValueError(f"new_places must be between 0 and k = {k}; it is {new_places}")
         width, serving = max(k, beams or DEFAULT_BEAMS), self._serving
+        events = readable(serving.generator, histories)
         parts = [
-            _batch(serving, histories[rows], k, width, exclude[rows] if exclude else None, new_places)
+            _batch(serving, events[rows], k, width, exclude[rows] if exclude else None, new_places)
             for rows in self._rows(histories)
         ]
         if not parts:
@@ -123,7 +127,40 @@ class Recommender:
             np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts])
         )
 
-    def _rows(self, histories: Sequence[npt.NDArray[np.integer]]) -> Iterable[slice]:
+    def sessions(
+        self,
+        histories: Sequence[History],
+        length: int,
+        k: int = 1,
+        beams: int | None = None,
+        exclude: Sequence[npt.NDArray[np.integer]] | None = None,
+        distinct: bool = True,
+    ) -> Sessions:
+        """Return the k best sessions for each history: items to be shown together, none of them twice.
+
+        Args:
+            histories: as for :meth:`recommend`.
+            length: items of a session; it ends earlier only where the catalogue has no more.
+            k: sessions wanted for each.
+            beams: width of the search; at least k, and ``DEFAULT_BEAMS`` unless told.
+            exclude: items that must not be recommended, for each history.
+            distinct: of sessions that hold the same items in another order, return the best alone.
+
+        Raises:
+            ArtifactError: if the generator does not write sessions of this length.
+            ValueError: if an item index is not in the catalogue.
+        """
+        width, serving = max(k, beams or DEFAULT_BEAMS), self._serving
+        events = readable(serving.generator, histories, length)
+        parts = [Sessions.none(0, k, length)]
+        for rows in self._rows(histories):
+            prompts = serving.generator.prompts(events[rows])
+            left_out = exclude[rows] if exclude else None
+            parts.append(serving.search.sessions(prompts, length, width, k, left_out, distinct))
+        items, scores, item_scores = (np.concatenate(same) for same in zip(*parts, strict=True))
+        return Sessions(items, scores, item_scores)
+
+    def _rows(self, histories: Sequence[History]) -> Iterable[slice]:
         return [slice(at, at + self.batch_size) for at in range(0, len(histories), self.batch_size)]
 
     def _prepare(self, generator: Generator) -> _Serving:
@@ -136,13 +173,13 @@ class Recommender:
 
 def _batch(
     serving: _Serving,
-    histories: Sequence[npt.NDArray[np.integer]],
+    histories: Sequence[History],
     k: int,
     beams: int,
     exclude: Sequence[npt.NDArray[np.integer]] | None,
     new_places: int,
 ) -> Ranking:
-    prompts = [serving.generator.prompt(history) for history in histories]
+    prompts = serving.generator.prompts(histories)
     ranking = serving.search(prompts, beams=beams, exclude=exclude, k=k)
     if not new_places or serving.new is None:
         return ranking
