@@ -86,7 +86,7 @@ class Buckets:
 
 @dataclass(frozen=True)
 class Liked:
-    """Whether an event is positive feedback: 2 if its kind or its value says so, else 1.
+    """Whether an event is positive feedback: 2 if its kind or its value says so, 1 if not, 0 if neither is known.
 
     Args:
         behaviors: the kinds that are.
@@ -103,10 +103,12 @@ class Liked:
 
     def encode(self, column: pl.Series) -> npt.NDArray[np.int32]:
         """Return the codes of a column of structs of ``behavior`` and ``value``."""
-        liked = column.struct.field("behavior").is_in(self.behaviors).fill_null(False)
+        behavior, value = (column.struct.field(name) for name in ("behavior", "value"))
+        liked = behavior.is_in(self.behaviors).fill_null(False)
         if self.value is not None:
-            liked |= (column.struct.field("value") >= self.value).fill_null(False)
-        return np.where(liked.to_numpy(), 2, 1).astype(np.int32)
+            liked |= (value.is_not_nan() & (value >= self.value)).fill_null(False)
+        known = (behavior.is_not_null() | value.is_not_null()).to_numpy()
+        return np.where(liked.to_numpy(), 2, known).astype(np.int32)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as plain data."""

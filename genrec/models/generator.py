@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from genrec.data.features import Features
+    from genrec.models.onerec.history.condense import Condenser
 
 _SETTINGS, _CATALOGUE, _FEATURES = "generator.json", "catalogue", "features.json"
 
@@ -55,11 +56,30 @@ class Generator:
 
     def prompts(self, histories: Sequence[npt.NDArray[np.integer] | Events]) -> list[list[int]] | HistoryBatch:
         """Return what the model reads of each history: token ids, or one batch of events; see :meth:`prompt`."""
-        events = [one if isinstance(one, Events) else Events(np.asarray(one, dtype=np.int64)) for one in histories]
         if not self.reads_events:
-            return [self.prompt(one.items) for one in events]
-        latest = [one.latest(self.history_length) for one in events]
-        return batch_histories(latest, self.catalogue.codes, self._rows, len(self.model.config.feature_names))
+            return [self.prompt(one.items if isinstance(one, Events) else one) for one in histories]
+        latest = [self._events(one).latest(self.history_length) for one in histories]
+        read = latest if self.condenser is None else [self.condenser(events) for events in latest]
+        return batch_histories(read, self.catalogue.codes, self._rows, len(self.model.config.feature_names))
+
+    @cached_property
+    def condenser(self) -> Condenser | None:
+        """What shortens long histories before the model reads them; None where it reads them whole."""
+        from genrec.models.onerec.history.condense import condenser_of
+
+        return condenser_of(self.model.config, self.catalogue) if self.reads_events else None
+
+    def _events(self, history: npt.NDArray[np.integer] | Events) -> Events:
+        """Return a history as events; of bare items their catalogue's features are known."""
+        if isinstance(history, Events):
+            return history
+        items = np.asarray(history, dtype=np.int64)
+        return Events(items, None if self._item_features is None else self._item_features[items])
+
+    @cached_property
+    def _item_features(self) -> npt.NDArray[np.int32] | None:
+        """The features of an event of which only the item is known, by ``item_index``."""
+        return None if self.features is None else self.features.encode(self.catalogue.item_ids)
 
     @cached_property
     def _rows(self) -> npt.NDArray[np.int64]:

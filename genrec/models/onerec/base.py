@@ -19,6 +19,7 @@ from genrec.models.onerec.configuration import HistoryModelConfig
 from genrec.models.onerec.decoder import CrossView, SelfView
 from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
 from genrec.models.onerec.encoder import Encoder, Memory
+from genrec.models.onerec.history.reader import build_reader
 from genrec.models.onerec.moe import SparseMoE
 
 IGNORED = -100  # where there is no target
@@ -60,6 +61,7 @@ class HistoryModel(PreTrainedModel):
         width = shape.hidden_size
         self.codes = CodeEmbedding(config.codebook_sizes, width)
         self.events = EventEmbedding(config, shape.history, self.codes)
+        self.reader = build_reader(config, shape)
         self.rotary = Rotary(width // shape.heads)
         self.norm = nn.RMSNorm(width, eps=1e-6)
         tied = shape.tie_embeddings
@@ -93,8 +95,8 @@ class HistoryModel(PreTrainedModel):
             ValueError: if tasks shall see parts of histories that the encoder reads as a whole.
         """
         history = HistoryBatch(history_codes, history_rows, history_features, history_mask)
-        if visible is not None and not self.encoder.causal:
-            raise ValueError("an encoder that looks both ways has one task a history: give no visible")
+        if visible is not None and (self.reader is not None or not self.encoder.causal):
+            raise ValueError("a history that is read as a whole has one task: give no visible")
         states = self._decode_targets(self.encode(history), target_codes, visible)
         real = target_codes[..., 0] != IGNORED
         states, codes = states[real], target_codes[real]  # [targets, levels, hidden], [targets, levels]
@@ -117,6 +119,8 @@ class HistoryModel(PreTrainedModel):
         """Return the memory of a batch of histories: read once, whatever is generated after it."""
         states = self.dropout(self.events(self.codes, history.codes, history.rows, history.features))
         mask = functional.pad(history.mask, (1, 0), value=True)
+        if self.reader is not None:
+            states, mask = self.reader(states, mask, history.features)
         return self.memory(self.encoder(states, mask), mask)
 
     def decode(

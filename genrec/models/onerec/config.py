@@ -56,7 +56,9 @@ class PathwaysConfig(Section):
     positive_behaviors: tuple[str, ...] = Field((), description="Behaviors that are positive feedback.")
     positive_value: float | None = Field(None, description="Smallest value that is positive feedback.")
     lifelong: NonNegativeInt = Field(
-        2000, description="Representatives of the whole history by hierarchical k-means; 0: no lifelong pathway."
+        2000,
+        description="Events read besides those of short and positive; of more, hierarchical k-means finds as many "
+        "that stand for all. 0: no lifelong pathway.",
     )
     lifelong_queries: PositiveInt = Field(128, description="Vectors the representatives are read into.")
     lifelong_layers: PositiveInt = Field(2, description="Blocks of the lifelong reader.")
@@ -76,6 +78,12 @@ class HistoryConfig(Section):
     )
     compression: CompressionConfig | None = Field(None, description="Compress old events; none: keep all.")
     pathways: PathwaysConfig | None = Field(None, description="Several views of the history; none: one.")
+
+    @model_validator(mode="after")
+    def _one_way_to_read(self) -> HistoryConfig:
+        if self.compression is not None and self.pathways is not None:
+            raise ValueError("compression and pathways are two ways to read a history; choose one")
+        return self
 
 
 class _Shape(Section):
@@ -108,6 +116,12 @@ class EncoderDecoderConfig(_Shape):
     def _encoder_moe_has_experts(self) -> EncoderDecoderConfig:
         if self.encoder_moe and self.moe is None:
             raise ValueError("encoder_moe needs moe: how many experts, of what width")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_histories_are_read_both_ways(self) -> EncoderDecoderConfig:
+        if self.causal_encoder and (self.history.compression is not None or self.history.pathways is not None):
+            raise ValueError("history.compression and history.pathways need causal_encoder=false")
         return self
 
 

@@ -45,7 +45,9 @@ class EventEmbedding(nn.Module):
         width = codes.embedding_dim
         self.item_dropout = history.item_dropout
         self.items = nn.Embedding(config.items + 1, width, padding_idx=0) if config.items else None
-        self.features = nn.ModuleList(nn.Embedding(size, width, padding_idx=0) for size in config.feature_sizes)
+        self.columns = _columns_of_events(config, history)
+        sizes = [config.feature_sizes[column] for column in self.columns]
+        self.features = nn.ModuleList(nn.Embedding(size, width, padding_idx=0) for size in sizes)
         self.sink = nn.Parameter(torch.zeros(width))
 
     def forward(self, codes: CodeEmbedding, history_codes: Tensor, rows: Tensor, features: Tensor) -> Tensor:
@@ -55,6 +57,12 @@ class EventEmbedding(nn.Module):
             if self.training and self.item_dropout:
                 rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.item_dropout, 0)
             states = states + self.items(rows)
-        for at, feature in enumerate(self.features):
-            states = states + feature(features[..., at])
+        for column, feature in zip(self.columns, self.features, strict=True):
+            states = states + feature(features[..., column])
         return torch.cat([self.sink.expand(len(states), 1, -1), states], dim=1)
+
+
+def _columns_of_events(config: HistoryModelConfig, history: HistoryConfig) -> list[int]:
+    """Return the features that events are made of: all but who the user is, where that is a view of its own."""
+    apart = history.pathways is not None and history.pathways.profile
+    return [at for at, name in enumerate(config.feature_names) if not (apart and name.startswith("user:"))]

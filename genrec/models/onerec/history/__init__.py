@@ -1,0 +1,1 @@
+"""What comes between the events of a history and the blocks over them: compression, or several pathways."""
