@@ -21,6 +21,7 @@ from genrec.data import Dataset
 from genrec.data.features import Features
 from genrec.errors import ArtifactError, MissingPackageError
 from genrec.models import DecoderConfig, build_generator
+from genrec.models.onerec.history.inputs import fit_features
 from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
@@ -137,9 +138,7 @@ def _trainer(
 
 
 def _features(config: TrainConfig, dataset: Dataset) -> Features | None:
-    if isinstance(config.model, DecoderConfig) or not config.model.history.features:
-        return None
-    return Features.fit(dataset, config.model.history.features)
+    return None if isinstance(config.model, DecoderConfig) else fit_features(dataset, config.model.history)
 
 
 def _steps_per_epoch(config: TrainConfig, rows: Windows | Tasks) -> int:

@@ -40,7 +40,7 @@ def training_rows(
         DataError: if there is nothing to learn from.
     """
     length, noise, catalogue = config.history_length, config.order_noise, generator.catalogue
-    log = TrainingLog.of(dataset, features)
+    log = TrainingLog.of(dataset, features, generator.condenser)
     if not any(len(rows) > 1 for rows in log.users):
         raise DataError(
             f"{dataset.path}: no user has two interactions to train on.", "Loosen data.filters or data.split."

@@ -7,7 +7,7 @@ seed, epoch and row alone, and a resumed run sees what the uninterrupted one wou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -33,23 +33,31 @@ class TrainingLog:
         items: int32 [interactions], ``item_index`` of every interaction of the dataset.
         users: int64 rows of each user's training interactions, oldest first; users without any are left out.
         features: int [interactions, features], or None.
+        condenser: shortens long histories before the model reads them, or None.
     """
 
     items: npt.NDArray[np.int32]
     users: list[npt.NDArray[np.int64]]
     features: npt.NDArray[np.integer] | None = None
+    condenser: Callable[[Events], Events] | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, features: npt.NDArray[np.integer] | None = None) -> TrainingLog:
+    def of(
+        cls,
+        dataset: Dataset,
+        features: npt.NDArray[np.integer] | None = None,
+        condenser: Callable[[Events], Events] | None = None,
+    ) -> TrainingLog:
         """Return the training part of ``dataset``; ``features`` are those of all its interactions."""
         log = dataset.sequences
         bounds = zip(log.offsets[:-1], log.offsets[1:], strict=True)
         users = [start + np.flatnonzero(log.splits[start:stop] == 0) for start, stop in bounds]
-        return cls(log.items, [rows for rows in users if len(rows)], features)
+        return cls(log.items, [rows for rows in users if len(rows)], features, condenser)
 
     def events(self, rows: npt.NDArray[np.integer]) -> Events:
-        """Return the events in ``rows``."""
-        return Events(self.items[rows], None if self.features is None else self.features[rows])
+        """Return the events in ``rows``, as the model reads them."""
+        events = Events(self.items[rows], None if self.features is None else self.features[rows])
+        return events if self.condenser is None else self.condenser(events)
 
 
 class Task(NamedTuple):
