@@ -1,4 +1,4 @@
-"""``genrec recommend``: ranked items for a user of the log, or for a history typed in."""
+"""``genrec recommend``: ranked items or sessions for a user of the log, or for a history typed in."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from genrec.console import remark
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from rich.table import Table
 
-    from genrec.decoding import Recommender
+    from genrec.decoding import Ranking, Recommender, Sessions
+    from genrec.models import Events
+
+Row = dict[str, Any]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +34,12 @@ def recommend(
     generator: Annotated[
         str | None, typer.Option("--generator", "-g", help="A generator's folder or hub id, instead of a run's.")
     ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, max=512, help="Items wanted.")] = 10,
+    k: Annotated[
+        int | None, typer.Option("--k", "-k", min=1, max=512, help="Items wanted (10), or sessions (1).")
+    ] = None,
+    session: Annotated[
+        int | None, typer.Option("--session", min=1, max=100, help="Recommend sessions of so many items.")
+    ] = None,
     beams: Annotated[int, typer.Option("--beams", min=1, max=512, help="Width of the search.")] = 50,
     new_places: Annotated[
         int, typer.Option("--new-places", min=0, help="Places of the list for items added after the training.")
@@ -46,30 +53,40 @@ def recommend(
     run's current catalogue (see `genrec catalogue`), as long as the generator was trained on its IDs. Items that
     were added after the training hardly come up unless places are kept for them.
 
+    With `--session 5` it prints five items to be shown together, none of them twice: the score of each is its
+    log-probability after the history and the items before it, and the session's score is their sum.
+
+    Items of the history that the catalogue does not have are left out. Without a history (`--history ''`) the
+    answer is what the generator expects a history to begin with.
+
     Example: `genrec recommend --run runs/demo --user 42`
 
-    Example: `genrec recommend --run runs/demo --history 50,181,172 --k 5`
+    Example: `genrec recommend --run runs/demo --history 50,181,172 --session 5`
     """
-    if (user is None) == (history is None):
-        raise ConfigError("Give either --user or --history.", "For example: genrec recommend --user 42")
-    import json
-
+    _check(user, history, session, new_places)
+    from genrec.cli.histories import history_of_user, typed_history
     from genrec.decoding import Recommender
 
     recommender = Recommender.from_pretrained(generator or run / "generator")
     if generator is None:
         _use_current(recommender, run)
-    past = _history_of(user, run, recommender) if user is not None else _typed(history or "", recommender)
-    ranking = recommender.recommend([past], k, max(beams, k), None if seen else [past], min(new_places, k))
-    rows = [
-        _row(recommender, int(item), float(score))
-        for item, score in zip(ranking.items[0], ranking.scores[0], strict=True)
-        if item >= 0
-    ]
-    if as_json:
-        print(json.dumps({"history": [recommender.catalogue.item_ids[item] for item in past], "items": rows}))
-        return
-    _print(recommender, past, rows)
+    known = recommender.generator
+    past = history_of_user(user, run, known) if user is not None else typed_history(history or "", known)
+    exclude = None if seen else [past.items]
+    if session is not None:
+        k = k or 1
+        _show_sessions(recommender, past, recommender.sessions([past], session, k, max(beams, k), exclude), as_json)
+    else:
+        k = k or 10
+        ranking = recommender.recommend([past], k, max(beams, k), exclude, min(new_places, k))
+        _show_items(recommender, past, ranking, as_json)
+
+
+def _check(user: str | None, history: str | None, session: int | None, new_places: int) -> None:
+    if (user is None) == (history is None):
+        raise ConfigError("Give either --user or --history.", "For example: genrec recommend --user 42")
+    if session is not None and new_places:
+        raise ConfigError("--new-places keeps places in a list of items, not in a session.", "Leave one out.")
 
 
 def _use_current(recommender: Recommender, run: Path) -> None:
@@ -89,50 +106,67 @@ def _use_current(recommender: Recommender, run: Path) -> None:
     remark(f"Catalogue version {version.number} ({version.action}), {version.items:,} items.")
 
 
-def _history_of(user: str, run: Path, recommender: Recommender) -> npt.NDArray[np.integer]:
-    from genrec.data import Dataset
-
-    dataset = Dataset.load(run / "dataset")
-    past = [dataset.item_ids[item] for item in dataset.history(user)]
-    known = [item for item in past if item in recommender.catalogue.index_of]
-    if len(known) < len(past):
-        remark(f"{len(past) - len(known)} items of the history are no longer in the catalogue and are left out.")
-    return recommender.catalogue.indices(known)
+def _show_items(recommender: Recommender, past: Events, ranking: Ranking, as_json: bool) -> None:
+    rows = _rows(recommender, ranking.items[0].tolist(), ranking.scores[0].tolist())
+    if as_json:
+        _print_json(recommender, past, {"items": rows})
+        return
+    _print(recommender, past, [("", rows)])
 
 
-def _typed(history: str, recommender: Recommender) -> npt.NDArray[np.integer]:
-    return recommender.catalogue.indices(part.strip() for part in history.split(",") if part.strip())
+def _show_sessions(recommender: Recommender, past: Events, found: Sessions, as_json: bool) -> None:
+    sessions = [
+        {"score": round(score, 4), "items": _rows(recommender, items, scores)}
+        for items, score, scores in zip(*(part[0].tolist() for part in found), strict=True)
+        if items[0] >= 0
+    ]
+    if as_json:
+        _print_json(recommender, past, {"sessions": sessions})
+        return
+    tables = [(f"Session {at}, score {one['score']:.3f}", one["items"]) for at, one in enumerate(sessions, start=1)]
+    _print(recommender, past, tables)
 
 
-def _row(recommender: Recommender, item: int, score: float) -> dict[str, Any]:
+def _rows(recommender: Recommender, items: list[int], scores: list[float]) -> list[Row]:
     catalogue = recommender.catalogue
-    return {
-        "item_id": catalogue.item_ids[item],
-        "title": catalogue.titles[item],
-        "score": round(score, 4),
-        "semantic_id": catalogue.sid(item),
-    }
+    return [
+        {
+            "item_id": catalogue.item_ids[item],
+            "title": catalogue.titles[item],
+            "score": round(score, 4),
+            "semantic_id": catalogue.sid(item),
+        }
+        for item, score in zip(items, scores, strict=True)
+        if item >= 0
+    ]
 
 
-def _print(recommender: Recommender, past: npt.NDArray[np.integer], rows: list[dict[str, Any]]) -> None:
+def _print_json(recommender: Recommender, past: Events, found: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps({"history": [recommender.catalogue.item_ids[item] for item in past.items], **found}))
+
+
+def _print(recommender: Recommender, past: Events, tables: list[tuple[str, list[Row]]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
+
+    out = Console(highlight=False)
+    latest = "; ".join(recommender.catalogue.titles[item] for item in past.items[-5:])
+    out.print(f"History of {len(past)} items, the latest: {escape(latest or 'none: the cold-start answer')}")
+    for heading, rows in tables:
+        out.print(f"\n{heading}" if heading else "")
+        out.print(_table(rows))
+
+
+def _table(rows: list[Row]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    catalogue = recommender.catalogue
-    out = Console(highlight=False)
-    latest = "; ".join(catalogue.titles[item] for item in past[-5:]) or "none: what most histories begin with"
-    out.print(f"History of {len(past)} items, the latest: {escape(latest)}\n")
     table = Table(box=None, pad_edge=False)
-    for name, side in (
-        ("rank", "right"),
-        ("item", "left"),
-        ("title", "left"),
-        ("score", "right"),
-        ("semantic ID", "left"),
-    ):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name in ("rank", "item", "title", "score", "semantic ID"):
+        table.add_column(name, justify="right" if name in ("rank", "score") else "left")
     for rank, row in enumerate(rows, start=1):
         cells = (row["item_id"], row["title"], f"{row['score']:.3f}", row["semantic_id"])
         table.add_row(str(rank), *(escape(cell) for cell in cells))
-    out.print(table)
+    return table

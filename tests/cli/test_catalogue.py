@@ -241,7 +241,7 @@ def test_recommend_serves_the_current_version(genrec: Call, run: Path, new_items
     done = genrec(*ask)
     assert recommended(done) == recommended(first) - {"i03"} | {"n1", "n2"}
     assert "Catalogue version 3 (remove), 13 items." in done.stderr
-    assert "1 items of the history are no longer in the catalogue" in done.stderr
+    assert "Not in the catalogue and left out: 1 of 8 items: 'i03'." in done.stderr
     assert "i03" not in done.json["history"]
     assert {"n1", "n2"} <= recommended(genrec(*ask, "--k", "3", "--new-places", "2"))
 
