@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from genrec.data import Dataset
+from genrec.data.config import DataConfig, Sessions, Split
+from genrec.data.make import write_dataset as write
 from genrec.runs import new_artifact
 
 MakeDataset = Callable[..., Dataset]
@@ -40,3 +42,22 @@ def write_dataset(sequences: Sequence[Sequence[int]], items: int, *, run: Path, 
 
 def _split(at: int, length: int) -> str:
     return {length - 1: "test", length - 2: "valid"}.get(at, "train")
+
+
+def write_sessions(users: Sequence[Sequence[Sequence[int]]], items: int, *, run: Path) -> Dataset:
+    """Write users' sessions of items as a dataset artefact that leaves each user's last sessions out."""
+    rows = [
+        (f"u{user:03}", f"{number}", f"i{item:03}")
+        for user, sessions in enumerate(users)
+        for number, session in enumerate(sessions)
+        for item in session
+    ]
+    log = pl.DataFrame(rows, schema=["user_id", "request_id", "item_id"], orient="row")
+    names = pl.DataFrame(
+        {"item_id": [f"i{item:03}" for item in range(items)], "title": [f"Film {i}" for i in range(items)]}
+    )
+    config = DataConfig(
+        sessions=Sessions(by="request"), split=Split(by="leave_one_session_out"), keep_unseen_items=True
+    )
+    write(run / "dataset", names, log, config)
+    return Dataset.load(run / "dataset")
