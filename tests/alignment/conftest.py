@@ -36,7 +36,7 @@ def make_planted_sessions(run: Path) -> Path:
             session = step // 3
             split = "test" if session == sessions - 1 else "valid" if session == sessions - 2 else "train"
             behavior = "glance" if session == 0 and user % 3 == 0 else "like"
-            item = f"i{(user * 5 + step) % ITEMS:02}"
+            item = f"i{(user * 7 + step) % ITEMS:02}"  # sessions begin at every item
             rows.append((f"u{user:02}", item, step, split, 100 * user + session, behavior, float(1 + step % 3)))
     columns = ["user_id", "item_id", "timestamp", "split", "session", "behavior", "value"]
     return write_planted_run(run, pl.DataFrame(rows, schema=columns, orient="row"))

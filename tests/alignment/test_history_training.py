@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from genrec.decoding import Recommender
-from genrec.models import Events
 from genrec.runs import Manifest
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.make import make_generator
@@ -75,8 +74,7 @@ def test_sessions_are_learned_filtered_and_counted(tmp_path: Path, capfd: pytest
         model=_ENCODER | {"history": {"item_dropout": 0.0, "features": ["behavior"]}},
         target="session",
         session={"length": 3, "strong_behaviors": ["like"]},
-        epochs=30,
-        history_length=9,
+        history_length=3,
     )
     report = manifest.details["sessions"]
     assert report["no_strong_behavior"] == 16
@@ -86,8 +84,7 @@ def test_sessions_are_learned_filtered_and_counted(tmp_path: Path, capfd: pytest
     assert "session NDCG@3" in (run / "generator" / "README.md").read_text()
 
     recommender = Recommender.from_pretrained(run / "generator")
-    history = Events(np.array([4, 5, 6]), recommender.generator.features.of_items(["i04", "i05", "i06"]))  # type: ignore[union-attr]
-    assert recommender.sessions([history], 3, beams=10).items[0, 0].tolist() == [7, 8, 9]
+    assert recommender.sessions([np.array([4, 5, 6])], 3, beams=10).items[0, 0].tolist() == [7, 8, 9]
 
 
 def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from genrec.cli.common import section_kinds
 from genrec.config import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted([*ROOT.glob("*/recipes/**/*.y*ml"), *ROOT.glob("genrec/recipes/**/*.y*ml")])
+# accelerate's own configurations are not settings of genrec; tests/alignment checks them.
+RECIPES = sorted(file for file in ROOT.glob("*/recipes/**/*.y*ml") if file.parent.name != "accelerate")
 
 
 def test_there_are_recipes() -> None:

@@ -37,6 +37,8 @@ def training_arguments(
         max_grad_norm=config.max_grad_norm,
         label_smoothing_factor=config.label_smoothing,
         bf16=_wants_bfloat16(config.precision),
+        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         eval_strategy="steps",
         eval_steps=config.validate_every * steps_per_epoch,
         save_strategy="steps",

@@ -77,6 +77,9 @@ class TrainConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that have it, else float32."
     )
+    gradient_checkpointing: bool = Field(
+        False, description="Whether blocks are computed again in the backward pass: less memory, a third more time."
+    )
     validate_every: PositiveInt = Field(5, description="Epochs between validations (and checkpoints).")
     validation_users: PositiveInt = Field(1000, description="Validation examples drawn once, at most.")
     validation_beams: PositiveInt = Field(20, description="Beams of the validation search.")

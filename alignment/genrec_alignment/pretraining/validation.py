@@ -74,9 +74,7 @@ class ItemValidation(Validation):
 
     def recommend(self, recommender: Recommender, beams: int, exclude_seen: bool) -> npt.NDArray[np.int64]:
         """Return the ten best items for each example."""
-        reads_events = recommender.generator.reads_events
-        histories = self.histories if reads_events else [one.items for one in self.histories]
-        return recommender.recommend(histories, PLACES, beams, self._seen(exclude_seen)).items
+        return recommender.recommend(self.histories, PLACES, beams, self._seen(exclude_seen)).items
 
     def metrics(self, items: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return Recall@10 and NDCG@10."""
