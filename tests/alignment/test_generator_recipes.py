@@ -18,7 +18,7 @@ from tests.alignment.conftest import ITEMS, make_planted_sessions
 
 RECIPES = Path(__file__).resolve().parents[2] / "alignment" / "recipes"
 QUICK = ["epochs=1", "validate_every=1", "warmup_steps=1", "validation_users=5", "validation_beams=5"]
-TINY = {
+TINY: dict[str, list[str]] = {
     "generator-onerec-tiny": ["session.length=3"],
     "generator-onerec-report-tiny": [],
     "generator-onerec-v2-tiny": [],
@@ -35,7 +35,9 @@ for folder in sys.argv[1:]:
     recommender = Recommender.from_pretrained(folder)
     length = recommender.generator.model.config.session_length
     items = recommender.recommend([history, history[:0]], 5, exclude=[history, history]).items
-    sessions = recommender.sessions([history], length, 2, beams=8, exclude=[history]).items[0] if length > 1 else items
+    sessions = items
+    if length > 1:
+        sessions = recommender.sessions([history], length, 2, beams=8, exclude=[history]).items[0]
     print(json.dumps({"items": items.tolist(), "sessions": sessions.tolist()}))
 """
 
@@ -59,6 +61,7 @@ def test_a_recipe_has_the_shape_of_its_preset(recipe: str, name: str) -> None:
     assert (config.session.length if config.target == "session" else 1) == expected.session_length
 
 
+@pytest.mark.slow
 def test_the_small_recipes_train_and_another_process_serves_what_they_made(tmp_path: Path) -> None:
     for name, overrides in TINY.items():
         make_generator(_config(name, *QUICK, *overrides), make_planted_sessions(tmp_path / name), seed=0)
