@@ -41,11 +41,11 @@ SHAPES = (
 def experts(block: SparseMoE) -> list[Callable[[Tensor], Tensor]]:
     """Each expert alone; taken apart once, since the gradient of ``weights[at]`` is as large as all weights."""
 
-    def alone(gate_up: Tensor, down: Tensor, rows: Tensor) -> Tensor:
-        gate, up = (rows @ gate_up).chunk(2, dim=-1)
-        return (functional.silu(gate) * up) @ down
+    def alone(gate: Tensor, up: Tensor, down: Tensor, rows: Tensor) -> Tensor:
+        return (functional.silu(rows @ gate) * (rows @ up)) @ down
 
-    return [partial(alone, *weights) for weights in zip(block.gate_up.unbind(), block.down.unbind(), strict=True)]
+    weights = zip(block.gate.unbind(), block.up.unbind(), block.down.unbind(), strict=True)
+    return [partial(alone, *own) for own in weights]
 
 
 def loop_over_masks(block: SparseMoE, rows: Tensor) -> Tensor:

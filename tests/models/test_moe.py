@@ -21,7 +21,7 @@ def dense_reference(block: SparseMoE, rows: Tensor) -> Tensor:
     scores = (rows @ block.router.weight.T).softmax(dim=-1)
     chosen = (scores + block.bias).topk(block.active, dim=-1).indices
     gates = scores * torch.zeros_like(scores).scatter(-1, chosen, 1.0)
-    gate, up = torch.einsum("td,edf->etf", rows, block.gate_up).chunk(2, dim=-1)
+    gate, up = (torch.einsum("td,edf->etf", rows, weight) for weight in (block.gate, block.up))
     out = torch.einsum("etf,efd->etd", functional.silu(gate) * up, block.down)
     mixed = torch.einsum("te,etd->td", gates, out)
     return mixed if block.shared is None else mixed + block.shared(rows)
@@ -171,7 +171,7 @@ def test_bias_is_saved_and_counts_are_not() -> None:
     other.load_state_dict(block.state_dict())
     assert torch.equal(other.bias, block.bias)
     assert other.last_load is None
-    assert set(block.state_dict()) == {"router.weight", "gate_up", "down", "bias"}
+    assert set(block.state_dict()) == {"router.weight", "gate", "up", "down", "bias"}
 
 
 def test_autocast_runs_the_experts_in_half_precision_and_the_router_in_full() -> None:

@@ -46,7 +46,9 @@ class SparseMoE(nn.Module):
         super().__init__()
         self.experts, self.active, self.bias_update = experts, active, bias_update
         self.router = nn.Linear(hidden_size, experts, bias=False)
-        self.gate_up = nn.Parameter(torch.empty(experts, hidden_size, 2 * intermediate_size))
+        # Gate and up apart: the halves of one product would have to be put together again in the backward pass.
+        self.gate = nn.Parameter(torch.empty(experts, hidden_size, intermediate_size))
+        self.up = nn.Parameter(torch.empty(experts, hidden_size, intermediate_size))
         self.down = nn.Parameter(torch.empty(experts, intermediate_size, hidden_size))
         self.shared = FeedForward(hidden_size, shared * intermediate_size) if shared else None
         self.register_buffer("bias", torch.zeros(experts))
@@ -58,8 +60,8 @@ class SparseMoE(nn.Module):
 
     def initialise(self, deviation: float) -> None:
         """Draw the experts' weights from a normal distribution."""
-        nn.init.normal_(self.gate_up, std=deviation)
-        nn.init.normal_(self.down, std=deviation)
+        for weight in (self.gate, self.up, self.down):
+            nn.init.normal_(weight, std=deviation)
 
     def forward(self, states: Tensor, real: Tensor | None = None) -> Tensor:
         """Return [tokens…, hidden] for states of that shape.
@@ -94,7 +96,8 @@ class SparseMoE(nn.Module):
         self._count(ends)
         # index_select and index_add are each other's derivatives, and much faster on a CPU than indexing.
         token = order // self.active
-        gate, up = grouped_linear(rows.index_select(0, token), self.gate_up, ends).chunk(2, dim=-1)
+        taken = rows.index_select(0, token)
+        gate, up = grouped_linear(taken, self.gate, ends), grouped_linear(taken, self.up, ends)
         out = grouped_linear(functional.silu(gate) * up, self.down, ends)
         out = out * gates.flatten().index_select(0, order)[:, None].to(out.dtype)
         return out.new_zeros(rows.shape).index_add(0, token, out)

@@ -95,7 +95,7 @@ def count_parameters(shape: Shape, codebook_sizes: tuple[int, ...] = (8192, 8192
     sizes = {name: weight.numel() for name, weight in model.named_parameters()}
     table, head = sizes.pop("codes.weight"), sizes.pop("head.weight", 0)
     sparse = [module for module in model.modules() if isinstance(module, SparseMoE)]
-    idle = sum((one.experts - one.active) * (one.gate_up[0].numel() + one.down[0].numel()) for one in sparse)
+    idle = sum((one.experts - one.active) * 3 * one.down[0].numel() for one in sparse)
     return ParameterCount(sum(sizes.values()), table, head, idle)
 
 
