@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicCache
 from genrec.decoding.last_position import last_position_only, prepare
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
-from genrec.decoding.tree_mask import follow, with_itself
+from genrec.decoding.tree_mask import follow, forget, with_itself
 from genrec.models.histories import HistoryBatch
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ class CausalDecoding:
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, vocabulary]."""
-        self._seen = with_itself(follow(self._seen, origin))
+        seen = follow(self._seen, origin)
+        if level + 1 == len(self._offsets):
+            seen = forget(seen, self._cache)
+        self._seen = with_itself(seen)
         mask = self._seen[:, None]
         if additive_masks(self._model):
             lowest = torch.finfo(self._model.dtype).min

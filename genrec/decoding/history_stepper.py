@@ -13,7 +13,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from genrec.decoding.prompts import Prompts
-from genrec.decoding.tree_mask import follow, with_itself, without_later
+from genrec.decoding.tree_mask import follow, forget, with_itself, without_later
 from genrec.models.histories import HistoryBatch
 
 if TYPE_CHECKING:
@@ -71,9 +71,11 @@ class HistoryDecoding:
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, codes of the next level]."""
         tokens = [codes.long() + self._first[level]]
-        self._seen = with_itself(follow(self._seen, origin))
+        self._seen = follow(self._seen, origin)
         if level + 1 < len(self._first):
+            self._seen = with_itself(self._seen)
             return self._run(tokens, [self._seen], level + 1)
+        self._seen = with_itself(forget(self._seen, self._cache))
         code_sees = without_later(self._seen)
         self._seen = with_itself(self._seen)
         tokens.append(torch.full_like(tokens[0], _BOS))

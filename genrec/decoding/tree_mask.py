@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+_WORTH_IT = 0.8  # share of the keys that must be left at most; a copy of the cache is not for nothing
 
 
 def follow(seen: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:
@@ -42,3 +45,34 @@ def without_later(seen: torch.Tensor) -> torch.Tensor:
         Bool [batch, width, keys + width].
     """
     return torch.cat([seen, seen.new_zeros(len(seen), seen.shape[1], seen.shape[1])], dim=2)
+
+
+def forget(seen: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+    """Drop from the cache what no beam sees any more: tokens of hypotheses that did not go on.
+
+    Without it every beam of every level would stay, and the last items of a long session would look past
+    hundreds of them.
+
+    Args:
+        seen: bool [batch, width, keys].
+        cache: of those keys; changed in place.
+
+    Returns:
+        What the beams see of the keys that are left, bool [batch, width, keys left].
+    """
+    alive = seen.any(dim=1)
+    left = int(alive.sum(dim=1).max())
+    if left > _WORTH_IT * seen.shape[2]:
+        return seen
+    # Those that are seen first, in their order; where a prompt has fewer of them, some that are not fill up.
+    kept = alive.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :left]
+    for layer in cache.layers:
+        assert isinstance(layer, DynamicLayer)
+        layer.keys, layer.values = _take(layer.keys, kept), _take(layer.values, kept)
+    return seen.gather(2, kept[:, None].expand(-1, seen.shape[1], -1))
+
+
+def _take(states: torch.Tensor | None, keys: torch.Tensor) -> torch.Tensor:
+    """Return some of the keys, or values, of each prompt: [batch, heads, kept, head size]."""
+    assert states is not None
+    return states.gather(2, keys[:, None, :, None].expand(-1, states.shape[1], -1, states.shape[3]))
