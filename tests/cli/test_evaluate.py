@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.eval.conftest import write_dataset
+from tests.eval.conftest import write_dataset, write_sessions
 
 FAST = ["evaluate.baselines=[popularity, transitions]"]
 
@@ -37,6 +37,21 @@ def test_it_prints_a_table_and_then_the_same_as_json(run: Path) -> None:
     for model, recall, ndcg, *_ in rows:
         assert float(recall) == pytest.approx(metrics[model]["recall@10"], abs=1e-4)
         assert float(ndcg) == pytest.approx(metrics[model]["ndcg@10"], abs=1e-4)
+
+
+def test_lists_against_sessions(tmp_path: Path, run: Path) -> None:
+    rng, other = np.random.default_rng(0), tmp_path / "run"
+    write_sessions([[rng.permutation(15)[:4].tolist() for _ in range(4)] for _ in range(20)], 15, run=other)
+    words = ["evaluate.target=session", "evaluate.session_length=3", "evaluate.baselines=[popularity]"]
+    done = _genrec("evaluate", "--run", str(other), *words)
+    assert done.returncode == 0, done.stderr
+    assert "20 sessions (lists of 3 items) of the split test" in done.stdout
+    (header,) = [line.split() for line in done.stdout.splitlines() if "recall@3" in line]
+    assert header == ["recall@3", "ndcg@3", "hit@3", "coverage@3", "repeats@3", "seen@3"]
+    without = _genrec("evaluate", "--run", str(run), *words)
+    assert without.returncode == 2
+    assert "data.sessions.by" in without.stderr
+    assert "Traceback" not in without.stderr
 
 
 def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
