@@ -147,12 +147,12 @@ def test_losses_are_divided_by_what_the_trainer_counts(name: str) -> None:
 @every_model
 def test_one_batch_can_be_learned(name: str) -> None:
     model, history, targets = tiny_model(name).train(), random_histories([4, 3, 0]), random_sessions(3, 1, 2)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     losses = []
-    for _ in range(30):
+    for _ in range(12):
         optimizer.zero_grad()
         loss, _ = loss_of(model, history, targets)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]

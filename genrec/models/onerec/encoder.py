@@ -12,6 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from genrec.models.onerec.attention import Rotary, SelfAttention, rotate, split_heads
 from genrec.models.onerec.config import MoEConfig
 from genrec.models.onerec.decoder import feed_forward, run_feed_forward
+from genrec.models.onerec.dropout import Dropout
 
 
 class Memory(NamedTuple):
@@ -43,7 +44,7 @@ class EncoderLayer(GradientCheckpointingLayer):
         self.attention = SelfAttention(config, hidden_size, heads, heads)
         self.feed_forward = feed_forward(hidden_size, intermediate_size, moe, layer)
         self.attention_norm, self.feed_norm = nn.RMSNorm(hidden_size, eps=1e-6), nn.RMSNorm(hidden_size, eps=1e-6)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, real: Tensor | None = None
@@ -154,7 +155,8 @@ class SharedMemory(nn.Module):
         rotary = _key_positions(self.rotary, states)
         slices = split_heads(self.project(states), self.head_size).split(self.key_value_heads, dim=1)
         step = 1 + self.separate_values
-        plain = [norm(slices[step * at]) for at, norm in enumerate(self.norms)]
+        # Autocast makes the slices half as wide as the norms' weights.
+        plain = [norm(slices[step * at].to(norm.weight.dtype)) for at, norm in enumerate(self.norms)]
         values = [slices[step * at + 1] for at in range(len(plain))] if self.separate_values else plain
         return Memory(tuple(rotate(keys, rotary) for keys in plain), tuple(values), mask)
 
