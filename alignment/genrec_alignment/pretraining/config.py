@@ -78,7 +78,7 @@ class TrainConfig(Section):
         "auto", description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that have it, else float32."
     )
     gradient_checkpointing: bool = Field(
-        False, description="Whether blocks are computed again in the backward pass: less memory, a third more time."
+        False, description="Whether blocks are computed again in the backward pass: less memory, more time."
     )
     validate_every: PositiveInt = Field(5, description="Epochs between validations (and checkpoints).")
     validation_users: PositiveInt = Field(1000, description="Validation examples drawn once, at most.")
