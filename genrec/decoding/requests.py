@@ -64,5 +64,6 @@ def _check_trained_for(generator: Generator, length: int) -> None:
     what = "one item at a time" if trained == 1 else f"sessions of {trained} items"
     raise ArtifactError(
         f"This generator was trained to write {what}, not sessions of {length}.",
-        f"Train one on sessions with train.target=session and train.session.length={length} (docs/generators.md).",
+        "Train one on sessions, as alignment/recipes/generator-onerec.yaml does: train.target=session "
+        f"train.session.length={length}",
     )
