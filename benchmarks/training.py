@@ -60,7 +60,7 @@ class Size:
     rounds: int
 
 
-FULL, SMALL = Size(256, 4, 384, 128, 3), Size(64, 2, 96, 64, 2)
+FULL, SMALL = Size(256, 4, 384, 128, 3), Size(64, 2, 48, 64, 2)
 
 
 def training_log(users: int) -> tuple[TrainingLog, Catalogue]:

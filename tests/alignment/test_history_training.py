@@ -129,5 +129,12 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         assert two == pytest.approx(one, rel=1e-3)
 
 
+@pytest.mark.slow
+def test_a_model_divided_among_processes_is_gathered_whole() -> None:
+    program = str(Path(__file__).with_name("divided_program.py"))
+    done = subprocess.run(_torchrun(2, program), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def _torchrun(processes: int, program: str) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), program]

@@ -20,7 +20,7 @@ from genrec.console import remark
 from genrec.data import Dataset
 from genrec.data.features import Features
 from genrec.errors import ArtifactError, MissingPackageError
-from genrec.models import DecoderConfig, build_generator
+from genrec.models import DecoderConfig, Generator, build_generator
 from genrec.models.onerec.history.inputs import fit_features
 from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
@@ -71,8 +71,9 @@ def make_generator(
     checkpoint = checkpoint_to_resume(run / "generator.partial", settings | inputs, resume, trainer)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
+    generator = replace(trainer.generator, model=trainer.whole_model())
     if trainer.is_world_process_zero():
-        _write(trainer, target, settings, inputs, seed, time.monotonic() - started)
+        _write(generator, trainer, target, settings, inputs, seed, time.monotonic() - started)
         shutil.rmtree(run / "generator.partial", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return open_artifact(target, "generator")
@@ -147,6 +148,7 @@ def _steps_per_epoch(config: TrainConfig, rows: Windows | Tasks) -> int:
 
 
 def _write(
+    generator: Generator,
     trainer: PretrainingTrainer,
     target: Path,
     settings: dict[str, Any],
@@ -154,13 +156,11 @@ def _write(
     seed: int,
     seconds: float,
 ) -> None:
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    generator = replace(trainer.generator, model=model)
     with new_artifact(target, "generator", settings, inputs, seed) as draft:
         draft.earlier_seconds = seconds
         generator.save_pretrained(draft.path)
         draft.details = {
-            "parameters": sum(weight.numel() for weight in model.parameters()),
+            "parameters": sum(weight.numel() for weight in generator.model.parameters()),
             "steps": trainer.state.global_step,
             "epochs": trainer.state.epoch,
             f"best_validation_{trainer.validation.metric}": trainer.state.best_metric,

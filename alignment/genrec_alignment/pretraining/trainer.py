@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import Sampler
-from transformers import Trainer
+from transformers import PretrainedConfig, PreTrainedModel, Trainer
 
 from genrec.decoding.recommender import Recommender
 from genrec.models import Generator
@@ -50,6 +52,7 @@ class PretrainingTrainer(Trainer):
         self.rows = rows
         self.validation = validation
         self.config = config
+        self._kind = type(generator.model)  # FSDP changes the class of what it divides
         self.details: dict[str, Any] = {}  # what else the manifest tells of this training
         train_dataset = rows.as_dataset() if isinstance(rows, Windows) else rows
         super().__init__(model=generator.model, train_dataset=train_dataset, eval_dataset=validation, **arguments)
@@ -61,6 +64,15 @@ class PretrainingTrainer(Trainer):
             # PyTorch's flash kernel for CPUs is slower than plain products there, the more so backwards.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         return stack
+
+    def whole_model(self) -> PreTrainedModel:
+        """Return the model with all its weights; every process must call it.
+
+        Where FSDP divides the weights it is a copy, gathered from all processes.
+        """
+        if not self.is_fsdp_enabled:
+            return self.accelerator.unwrap_model(self.model)
+        return gathered(self.model, self._kind, self.generator.model.config).to(self.args.device)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         del train_dataset  # it is always made of the rows
@@ -80,7 +92,7 @@ class PretrainingTrainer(Trainer):
 
     def _recommend(self) -> npt.NDArray[np.int64]:
         """Return the items recommended for every validation example, int64 [examples, items], on every process."""
-        recommender = Recommender(replace(self.generator, model=self.accelerator.unwrap_model(self.model)))
+        recommender = Recommender(replace(self.generator, model=self.whole_model()))
         total, rank, world = len(self.validation), self.args.process_index, self.args.world_size
         # Zero is "not mine", so that a sum gathers the rows; an item that is missing (-1) becomes 1.
         shifted = np.zeros((total, self.validation.places), dtype=np.int64)
@@ -91,6 +103,20 @@ class PretrainingTrainer(Trainer):
             summed = self.accelerator.reduce(torch.from_numpy(shifted).to(self.args.device), "sum")
             shifted = summed.cpu().numpy()
         return shifted - 2
+
+
+def gathered(model: nn.Module, kind: type[PreTrainedModel], config: PretrainedConfig) -> PreTrainedModel:
+    """Return a whole copy of a model that FSDP has divided; every process must call it.
+
+    Args:
+        model: the divided model.
+        kind: its class before it was divided.
+        config: its configuration.
+    """
+    weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
+    whole = kind(config)
+    whole.load_state_dict(weights)
+    return whole
 
 
 class HistoryTrainer(PretrainingTrainer):
