@@ -24,7 +24,7 @@ from genrec_eval.generator import answers, open_generator, session_length, way_t
 from genrec_eval.measure import AnyExamples, Measured, Recommend, from_histories, measure, measure_sessions
 from genrec_eval.results import GENERATOR, write_results
 
-ARTIFACT = "evaluation"
+ARTIFACT, SEMANTIC_IDS = "evaluation", "semantic_ids"
 _ITEMS_SHOWN = 10
 
 
@@ -53,6 +53,8 @@ def make_evaluation(config: EvaluateConfig, run: Path, seed: int, *, force: bool
     inputs = {"dataset": dataset.manifest.digest}
     if _has_generator(run):
         inputs[GENERATOR] = open_artifact(run / GENERATOR, GENERATOR).digest
+    elif config.target == "session" and (run / SEMANTIC_IDS).is_dir():  # diversity is measured by them
+        inputs[SEMANTIC_IDS] = open_artifact(run / SEMANTIC_IDS, SEMANTIC_IDS).digest
     path, settings = run / ARTIFACT, {**config.model_dump(mode="json"), "seed": seed}
     if not force and is_current(path, ARTIFACT, settings, inputs):
         remark(f"{path} is up to date.")
@@ -86,7 +88,7 @@ def _evaluate(
     shown: list[dict[str, Any]] = []
     recommender = open_generator(run / GENERATOR, dataset, config.batch_size) if _has_generator(run) else None
     length = session_length(config, recommender) if config.target == "session" else _ITEMS_SHOWN
-    judge = _judge(config, dataset, examples, length, _codes(run, dataset, recommender))
+    judge = _judge(config, dataset, examples, length, _codes(config, run, dataset, recommender))
     if recommender:
         recommend = answers(recommender, dataset, config)
         measured[GENERATOR] = judge(GENERATOR, recommend)
@@ -106,13 +108,15 @@ def _has_generator(run: Path) -> bool:
     return (run / GENERATOR).is_dir()
 
 
-def _codes(run: Path, dataset: Dataset, recommender: Recommender | None) -> npt.NDArray[np.integer] | None:
+def _codes(
+    config: EvaluateConfig, run: Path, dataset: Dataset, recommender: Recommender | None
+) -> npt.NDArray[np.integer] | None:
     """Return the items' semantic IDs, the generator's or the run's; None where there are none for these items."""
     if recommender:
         return recommender.catalogue.codes
-    if not (run / "semantic_ids").is_dir():
+    if config.target == "item" or not (run / SEMANTIC_IDS).is_dir():
         return None
-    catalogue = Catalogue.load(run / "semantic_ids")
+    catalogue = Catalogue.load(run / SEMANTIC_IDS)
     return catalogue.codes if catalogue.item_ids == dataset.item_ids else None
 
 

@@ -97,6 +97,8 @@ def test_baselines_alone(dataset: Dataset) -> None:
 
 def test_diversity_comes_with_semantic_ids(dataset: Dataset) -> None:
     run = dataset.path.parent
+    make_evaluation(CONFIG, run, seed=0)
+    assert "diversity@5" not in results_of(run)["metrics"]["popularity"]
     with new_artifact(run / "semantic_ids", "semantic_ids", {}) as draft:
         Catalogue(dataset.item_ids, codes(), (3, 4), dataset.titles).save(draft.path)
     make_evaluation(CONFIG, run, seed=0)
