@@ -17,6 +17,7 @@ from genrec.models.onerec.attention import Rotary
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.models.onerec.configuration import HistoryModelConfig
 from genrec.models.onerec.decoder import CrossView, SelfView
+from genrec.models.onerec.dropout import Dropout
 from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
 from genrec.models.onerec.encoder import Encoder, Memory
 from genrec.models.onerec.history.reader import build_reader
@@ -66,7 +67,7 @@ class HistoryModel(PreTrainedModel):
         self.norm = nn.RMSNorm(width, eps=1e-6)
         tied = shape.tie_embeddings
         self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genrec.models.onerec.attention import CrossAttention, SelfAttention
 from genrec.models.onerec.config import MoEConfig
+from genrec.models.onerec.dropout import Dropout
 
 
 class FeedForward(nn.Module):
@@ -93,7 +94,7 @@ class DecoderLayer(GradientCheckpointingLayer):
         self.cross_attention = CrossAttention(config, hidden_size, heads, key_value_heads)
         self.feed_forward = feed_forward(hidden_size, intermediate_size, moe, layer)
         self.self_norm, self.cross_norm, self.feed_norm = (nn.RMSNorm(hidden_size, eps=1e-6) for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, states: Tensor, seen: SelfView, history: CrossView) -> Tensor:
         """Return [batch, tasks · tokens, hidden] for states of that shape."""
