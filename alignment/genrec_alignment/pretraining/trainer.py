@@ -72,7 +72,10 @@ class PretrainingTrainer(Trainer):
         """
         if not self.is_fsdp_enabled:
             return self.accelerator.unwrap_model(self.model)
-        return gathered(self.model, self._kind, self.generator.model.config).to(self.args.device)
+        assert self.model is not None
+        whole = gathered(self.model, self._kind, self.generator.model.config)
+        whole.to(self.args.device)  # type: ignore[arg-type]  # transformers wraps torch's method without its types
+        return whole
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         del train_dataset  # it is always made of the rows
