@@ -1,9 +1,12 @@
 """Presets have the papers' sizes, and count what they say they count."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from genrec.errors import ConfigError
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig, MoEConfig
@@ -67,6 +70,17 @@ def test_unknown_name_gets_the_closest() -> None:
 def test_shapes_are_read_without_torch() -> None:
     program = "import sys, genrec.models.onerec.presets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_recipes_that_name_a_preset_have_its_shape(root: Path) -> None:
+    named = 0
+    for recipe in (root / "alignment" / "recipes").glob("*.yaml"):
+        text = recipe.read_text(encoding="utf-8")
+        if found := re.search(r"the preset ([\w.-]*\w)", text):
+            known = preset(found[1]).shape
+            assert type(known).model_validate(yaml.safe_load(text)["train"]["model"]) == known, recipe.name
+            named += 1
+    assert named
 
 
 def test_every_guess_is_named() -> None:
