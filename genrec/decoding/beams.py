@@ -32,7 +32,9 @@ class Beams(NamedTuple):
         return self._replace(nodes=torch.zeros_like(self.nodes))
 
 
-def score_children(beams: Beams, logits: torch.Tensor, table: LevelTable, offset: int) -> torch.Tensor:
+def score_children(
+    beams: Beams, logits: torch.Tensor, table: LevelTable, offset: int, over_children: bool
+) -> torch.Tensor:
     """Return the scores of the children of all beams, float32 [batch, width, most children]; -inf beyond the last.
 
     The candidates of a beam are its node's children and nothing else, so that the work is O(width · codebook),
@@ -43,14 +45,17 @@ def score_children(beams: Beams, logits: torch.Tensor, table: LevelTable, offset
         logits: float [batch, width, tokens], of what follows each beam.
         table: the level of the children.
         offset: where the level's code 0 stands among the tokens.
+        over_children: whether the softmax is over the children alone, or over all tokens.
     """
     first, last = table.children_of[beams.nodes], table.children_of[beams.nodes + 1]
     nodes = first[..., None] + table.ranks
     legal = nodes < last[..., None]
     logits = logits.float()
     tokens = table.codes[nodes.clamp_(max=table.size)] + offset
-    scores = logits.gather(2, tokens) + (beams.scores - logits.logsumexp(dim=-1))[..., None]
-    return scores.masked_fill_(~legal, -torch.inf)
+    scores = logits.gather(2, tokens).masked_fill_(~legal, -torch.inf)
+    total = (scores if over_children else logits).logsumexp(dim=-1)
+    total.masked_fill_(total == -torch.inf, 0)  # nowhere has no children
+    return scores.add_((beams.scores - total)[..., None])
 
 
 def keep_best(beams: Beams, scores: torch.Tensor, table: LevelTable, limit: int) -> Beams:

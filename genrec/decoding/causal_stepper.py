@@ -30,6 +30,8 @@ class CausalStepper:
         ValueError: if the model cannot be searched so, or its vocabulary does not hold all SID tokens.
     """
 
+    over_children = False
+
     def __init__(self, model: PreTrainedModel, offsets: Sequence[int], codebook_sizes: Sequence[int]) -> None:
         check_model(model)
         prepare(model)

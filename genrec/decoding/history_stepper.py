@@ -41,6 +41,7 @@ class HistoryStepper:
             )
         self.model = model
         self.offsets = [0] * len(codebook_sizes)
+        self.over_children = model.over_catalogue
 
     def start(self, prompts: Prompts | HistoryBatch, items: int) -> HistoryDecoding:
         """Encode histories; see :class:`~genrec.decoding.steppers.Stepper`."""

@@ -11,6 +11,7 @@ import torch
 from genrec.decoding.beams import Beams, keep_best, score_children
 from genrec.decoding.forbidden import Forbidden
 from genrec.decoding.ranking import Sessions
+from genrec.decoding.steppers import Stepper
 from genrec.decoding.trie import Trie
 from genrec.decoding.trie_tables import LevelTable
 
@@ -34,7 +35,13 @@ class SessionBeams(NamedTuple):
         return cls(Beams.root(batch, device), empty.int(), empty)
 
     def grown(
-        self, logits: torch.Tensor, level: int, table: LevelTable, offset: int, forbidden: Forbidden, limit: int
+        self,
+        logits: torch.Tensor,
+        level: int,
+        table: LevelTable,
+        stepper: Stepper,
+        forbidden: Forbidden,
+        limit: int,
     ) -> SessionBeams:
         """Return the best ``limit`` sessions with one more code.
 
@@ -42,11 +49,11 @@ class SessionBeams(NamedTuple):
             logits: float [batch, width, tokens], of what follows each session.
             level: of the code.
             table: the level's nodes.
-            offset: where the level's code 0 stands among the tokens.
+            stepper: says where the level's codes stand among the tokens, and what they compete with.
             forbidden: what must not be entered.
             limit: the number of beams; never more than there can be sessions.
         """
-        scores = score_children(self.beams, logits, table, offset)
+        scores = score_children(self.beams, logits, table, stepper.offsets[level], stepper.over_children)
         forbidden.strike(scores, level, self.beams.nodes, self.taken)
         if not self.taken.shape[2]:
             limit = min(limit, table.size)  # two sessions never stand at one node yet

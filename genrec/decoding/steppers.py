@@ -46,6 +46,11 @@ class Stepper(Protocol):
         """Where code 0 of each level stands in the logits that predict it, int [levels]."""
         ...
 
+    @property
+    def over_children(self) -> bool:
+        """Whether the model's softmax is over the codes that may follow, and not over all that it scores."""
+        ...
+
     def start(self, prompts: Prompts | HistoryBatch, items: int) -> Decoding:
         """Read prompts, after each of which sessions of ``items`` items will be written.
 

@@ -6,7 +6,8 @@ key-value cache is repeated or reordered, and a level is one forward pass over W
 
 Scores follow Hugging Face's beam search: a log-softmax over all tokens that the model scores, then the mask, summed
 over the levels with no length penalty. For a decoder-only model the ranking is the one that ``generate`` returns
-with the same number of beams and ``prefix_allowed_tokens_fn``.
+with the same number of beams and ``prefix_allowed_tokens_fn``. OneRec models with ``softmax: catalogue`` have their
+softmax over the codes that the catalogue has after a prefix, in training as here.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class TreeBeamSearch:
         state, logits = SessionBeams.begin(len(ends), decoding.logits.device), decoding.logits
         for item in range(int(ends.max())):
             for level, table in enumerate(tables):
-                state = state.grown(logits, level, table, self.stepper.offsets[level], forbidden, beams)
+                state = state.grown(logits, level, table, self.stepper, forbidden, beams)
                 if level + 1 < len(tables) or item + 1 < ends.max():
                     logits = decoding.extend(state.beams.origin, table.codes[state.beams.nodes], level)
             state = state.with_item()

@@ -38,7 +38,12 @@ def build_generator(
     if isinstance(config, DecoderConfig):
         max_tokens = 1 + (history_length + session_length) * catalogue.vocabulary.levels
         return Generator(build_decoder(config, catalogue.vocabulary, max_tokens), catalogue, history_length)
+    from genrec.decoding.trie import Trie
+    from genrec.models.onerec.continuations import Continuations
+
     model = _build_history_model(config, catalogue, history_length, session_length, dropout, features)
+    if model.over_catalogue:
+        model.continuations = Continuations(Trie.build(catalogue.codes, catalogue.codebook_sizes))
     return Generator(model, catalogue, history_length, features)
 
 

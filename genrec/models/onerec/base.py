@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from genrec.models.histories import HistoryBatch
 from genrec.models.onerec.attention import Rotary
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.models.onerec.configuration import HistoryModelConfig
+from genrec.models.onerec.continuations import Continuations, code_loss
 from genrec.models.onerec.decoder import CrossView, SelfView
 from genrec.models.onerec.dropout import Dropout
 from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
@@ -68,6 +70,8 @@ class HistoryModel(PreTrainedModel):
         tied = shape.tie_embeddings
         self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
         self.dropout = Dropout(config.dropout)
+        self.over_catalogue = shape.softmax == "catalogue"
+        self.continuations: Continuations | None = None  # what training over the catalogue has to know of it
 
     def forward(
         self,
@@ -93,7 +97,8 @@ class HistoryModel(PreTrainedModel):
             num_items_in_batch: what the losses are divided by; None for the number of target items given.
 
         Raises:
-            ValueError: if tasks shall see parts of histories that the encoder reads as a whole.
+            ValueError: if tasks shall see parts of histories that the encoder reads as a whole, or codes compete
+                with those of a catalogue that the model was not told of.
         """
         history = HistoryBatch(history_codes, history_rows, history_features, history_mask)
         if visible is not None and (self.reader is not None or not self.encoder.causal):
@@ -103,13 +108,8 @@ class HistoryModel(PreTrainedModel):
         states, codes = states[real], target_codes[real]  # [targets, levels, hidden], [targets, levels]
         losses = torch.stack(
             [
-                functional.cross_entropy(
-                    self.logits(states[:, level], level).float(),
-                    codes[:, level],
-                    reduction="sum",
-                    label_smoothing=label_smoothing,
-                )
-                for level in range(len(self.config.codebook_sizes))
+                code_loss(self.logits(states[:, level], level).float(), codes[:, level], legal, label_smoothing)
+                for level, legal in enumerate(self._competitors(codes))
             ]
         )
         total = losses.mean() if self.averages_codes else losses.sum()
@@ -147,6 +147,14 @@ class HistoryModel(PreTrainedModel):
         place = memory.mask.sum(dim=1)[:, None].expand_as(input_ids)
         history = CrossView(memory.keys, memory.values, self.rotary(place), memory.mask[:, None, None])
         return self.logits(self._run(self.codes(input_ids), seen, history), level)
+
+    def _competitors(self, codes: Tensor) -> Iterable[Tensor | None]:
+        """Return for each level what codes [items, levels] compete with; see :func:`code_loss`."""
+        if not self.over_catalogue:
+            return [None] * codes.shape[1]
+        if self.continuations is None:
+            raise ValueError("softmax: catalogue needs to know the catalogue: set model.continuations")
+        return self.continuations.masks(codes)
 
     def logits(self, states: Tensor, level: int) -> Tensor:
         """Return the scores of a level's codes, [..., codes], for normalised states [..., hidden]."""

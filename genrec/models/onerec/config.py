@@ -90,6 +90,11 @@ class _Shape(Section):
     hidden_size: PositiveInt = Field(128, description="Width of the residual stream.")
     intermediate_size: PositiveInt = Field(512, description="Width inside the feed-forward blocks.")
     heads: PositiveInt = Field(4, description="Attention heads; must divide hidden_size.")
+    softmax: Literal["level", "catalogue"] = Field(
+        "level",
+        description="What a code competes with: all codes of its level, as in the papers, or those that the "
+        "catalogue has after the codes before it.",
+    )
     tie_embeddings: bool = Field(False, description="Use one matrix for reading and for writing a level's codes.")
     moe: MoEConfig | None = Field(None, description="Sparse experts in the decoder; none: dense blocks.")
     history: HistoryConfig = Field(default_factory=HistoryConfig, description="How events become vectors.")
