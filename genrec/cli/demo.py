@@ -134,8 +134,9 @@ def _found(name: str, details: dict[str, Any]) -> str:
         extra = f" + {details['appended_codes']} to tell equals apart" if details["appended_level"] else ""
         return f"{sizes}{extra} codes, one ID for each of {details['items']:,} items; "
     if name == "generator":
-        best = details["best_validation_ndcg@10"]
-        return f"{details['parameters']:,} parameters, best validation NDCG@10 {best:.4f}; "
+        metric, best = next(item for item in details.items() if item[0].startswith("best_validation_"))
+        name = metric.removeprefix("best_validation_").replace("_", " ").replace("ndcg", "NDCG")
+        return f"{details['parameters']:,} parameters, best validation {name} {best:.4f}; "
     return ""
 
 

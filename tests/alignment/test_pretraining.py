@@ -94,7 +94,6 @@ def test_mistakes_at_the_prompt_are_answered_with_suggestions(
 ) -> None:
     make_generator(TrainConfig(**QUICK | {"epochs": 1, "validate_every": 1}), planted_run, seed=0)
     for words, expected in (
-        (["--history", "i4,i05,j06"], ["'i4'", "'j06'", "Did you mean"]),
         (["--user", "u1"], ["Unknown user 'u1'", "Did you mean"]),
         (["--user", "u01", "--history", "i01"], ["either --user or --history"]),
     ):

@@ -18,6 +18,7 @@ from genrec_eval.config import EvaluateConfig
 from genrec_eval.make import make_evaluation
 from genrec_eval.report import write_report
 from genrec_eval.report.sid_map import flat
+from genrec_eval.report.training_figures import training_figures
 from tests.eval.conftest import MakeDataset, write_dataset
 
 NASTY = "<script>alert('$x_1$')</script> & Söhne"
@@ -147,3 +148,15 @@ def test_broken_files_do_not_stop_it(run: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no artefact"):
         write_report(tmp_path)
+
+
+def test_a_training_on_sessions_is_drawn_by_its_own_metrics() -> None:
+    log = [
+        {"step": 1, "loss": 2.0},
+        {"step": 1, "eval_session_ndcg@5": 0.25, "eval_session_recall@5": 0.5, "eval_runtime": 1.0},
+        {"step": 2, "eval_session_ndcg@5": 0.375, "eval_session_recall@5": 0.5, "eval_runtime": 1.0},
+    ]
+    drawn = "".join(training_figures(log))
+    assert "session NDCG@5" in drawn
+    assert "session Recall@5" in drawn
+    assert "best 0.3750" in drawn

@@ -12,26 +12,33 @@ from genrec_eval.report.figures import ACCENT, INK, SERIES, figure
 
 _CURVES = {
     "loss": ("Training loss", "cross-entropy (nats a token)", ("loss", "eval_loss")),
-    "accuracy": ("Accuracy on the validation part", "share of users, or NDCG", ("eval_ndcg@10", "eval_recall@10")),
+    "accuracy": ("Accuracy on the validation part", "share found, or NDCG", ("ndcg", "recall")),
     "speed": ("Speed of training", "tokens a second", ("tokens_per_second",)),
 }
-_LABELS = {
-    "loss": "training",
-    "eval_loss": "validation",
-    "eval_ndcg@10": "NDCG@10",
-    "eval_recall@10": "Recall@10",
-    "tokens_per_second": "tokens/s",
-}
+_LABELS = {"loss": "training", "eval_loss": "validation", "tokens_per_second": "tokens/s"}
 
 
 def training_figures(log: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """Return the curves of a trainer's log (rows of ``Trainer.log_history``); those without points are left out."""
     figures = []
-    for name, (title, unit, keys) in _CURVES.items():
+    for name, (title, unit, wanted) in _CURVES.items():
+        keys = _accuracies(log, wanted) if name == "accuracy" else wanted
         curves = {key: points for key in keys if (points := _points(log, key))}
         if curves:
             figures.append(_curves_figure(name, title, unit, curves))
     return figures
+
+
+def _accuracies(log: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:
+    """Return the names that the metrics have in a log: those of items, or of sessions of some length."""
+    names = dict.fromkeys(key for row in log for key in row if key.startswith("eval_"))
+    return [key for metric in metrics for key in names if key.partition("@")[0].endswith(metric)]
+
+
+def _label(key: str) -> str:
+    if key in _LABELS:
+        return _LABELS[key]
+    return key.removeprefix("eval_").replace("_", " ").replace("ndcg", "NDCG").replace("recall", "Recall")
 
 
 def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
@@ -42,9 +49,9 @@ def _curves_figure(name: str, title: str, unit: str, curves: dict[str, list[tupl
     def paint(axes: Axes) -> None:
         for (key, points), colour in zip(curves.items(), (ACCENT, SERIES[0], SERIES[1]), strict=False):
             marker = "o" if len(points) < 40 else None
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=3, label=_LABELS[key])
-        if "eval_ndcg@10" in curves:
-            step, best = max(curves["eval_ndcg@10"], key=lambda point: point[1])
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=3, label=_label(key))
+        if name == "accuracy":
+            step, best = max(next(iter(curves.values())), key=lambda point: point[1])
             axes.annotate(
                 f"best {best:.4f}", (step, best), (0, 5), textcoords="offset points", ha="center", color=INK
             )
