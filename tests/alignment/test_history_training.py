@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from genrec.decoding import Recommender
+from genrec.models import Generator
 from genrec.runs import Manifest
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.make import make_generator
-from tests.alignment.conftest import make_planted_run, make_planted_sessions
+from tests.alignment.conftest import make_planted_run, make_planted_sessions, write_planted_run
 
 _SHAPE: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "heads": 2, "history": {"item_dropout": 0.0}}
 _ENCODER: dict[str, Any] = _SHAPE | {"kind": "encoder_decoder", "encoder_layers": 1, "decoder_layers": 1}
@@ -57,6 +59,19 @@ def test_it_learns_the_planted_ring_and_the_folder_serves_alone(name: str, plant
     ranking = recommender.recommend(histories, k=3, exclude=histories)
     assert ranking.items[:, 0].tolist() == [8, 23]
     assert recommender.recommend([np.array([], dtype=int)], k=3).items.min() >= 0
+
+
+def test_items_that_training_never_shows_have_no_vector(tmp_path: Path) -> None:
+    rows = [
+        (f"u{user}", f"i{item:02}", step, split)
+        for user in range(4)
+        for step, (item, split) in enumerate([(0, "train"), (1, "train"), (2, "train"), (3, "valid"), (4, "test")])
+    ]
+    log = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "split"], orient="row")
+    run = write_planted_run(tmp_path, log)
+    _train(run, model=MODELS["lazy_decoder"], epochs=2)
+    vectors = Generator.from_pretrained(run / "generator").model.events.items.weight
+    assert (vectors[1:] != 0).any(dim=1).nonzero().flatten().tolist() == [0, 1, 2]
 
 
 def test_a_bidirectional_encoder_learns_from_one_item_at_a_time(planted_run: Path) -> None:

@@ -35,6 +35,7 @@ from genrec_alignment.pretraining.progress import Progress
 from genrec_alignment.pretraining.rows import training_rows
 from genrec_alignment.pretraining.tasks import Tasks
 from genrec_alignment.pretraining.trainer import HistoryTrainer, PretrainingTrainer
+from genrec_alignment.pretraining.unseen import blank_unseen_items
 from genrec_alignment.pretraining.validation import validation_of
 from genrec_alignment.pretraining.windows import Collator, Windows
 
@@ -117,6 +118,7 @@ def _trainer(
         dropout=config.dropout,
         features=features,
     )
+    blank_unseen_items(generator, dataset)
     table = features.table(dataset) if features else None
     rows, report = training_rows(config, dataset, generator, seed, table)
     validation = validation_of(dataset, config.validation_users, seed, session_length, table)
