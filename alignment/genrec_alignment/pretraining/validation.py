@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -19,7 +20,7 @@ PLACES = 10
 
 
 @dataclass(frozen=True)
-class Validation:
+class Validation(ABC):
     """Validation examples: a history and the items that came next.
 
     Args:
@@ -31,14 +32,14 @@ class Validation:
     targets: Sequence[npt.NDArray[np.integer]]
 
     @property
+    @abstractmethod
     def metric(self) -> str:
         """The metric that tells the best checkpoint."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def places(self) -> int:
         """How many items are recommended for each example."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -46,13 +47,13 @@ class Validation:
     def __getitem__(self, rows: slice) -> Self:
         return replace(self, histories=self.histories[rows], targets=self.targets[rows])
 
+    @abstractmethod
     def recommend(self, recommender: Recommender, beams: int, exclude_seen: bool) -> npt.NDArray[np.int64]:
         """Return the items recommended for each example, best or first first, int64 [examples, places]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def metrics(self, items: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return recall and NDCG of what :meth:`recommend` gave."""
-        raise NotImplementedError
 
     def _seen(self, exclude_seen: bool) -> list[npt.NDArray[np.integer]] | None:
         return [history.items for history in self.histories] if exclude_seen else None

@@ -31,8 +31,8 @@ class CodeEmbedding(nn.Embedding):
 class EventEmbedding(nn.Module):
     """One vector for each event: the sum of its item's codes, its item's own vector, and its features.
 
-    The technical report concatenates the fields and reads them by an MLP (arXiv:2506.13695); the sum takes
-    less work, and was as good where both were tried (docs/experiments.md).
+    The technical report concatenates the fields and reads them by an MLP (arXiv:2506.13695). The sum takes less
+    work; the two were not compared.
 
     Args:
         config: the model's configuration.

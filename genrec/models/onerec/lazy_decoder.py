@@ -1,7 +1,7 @@
 """OneRec-V2's lazy decoder (arXiv:2508.20900): the history becomes keys that are values too, once for all layers.
 
-Its layers have no projections of keys and values: a token costs three attention-free matrix products more than it
-would without a history, however long that is. The losses of an item's codes are averaged.
+Its layers have no projections of keys and values for the history: that is projected once, and a layer adds queries,
+the attention itself and one output projection for each token. The losses of an item's codes are averaged.
 """
 
 from __future__ import annotations
