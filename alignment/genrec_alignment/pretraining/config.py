@@ -74,6 +74,12 @@ class TrainConfig(Section):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all tokens.")
     max_grad_norm: PositiveFloat = Field(1.0, description="Gradients are clipped to this norm.")
+    average: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Decay of the running average of the weights, which is what is kept; 0: none.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that have it, else float32."
     )

@@ -19,13 +19,14 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from genrec.console import remark
 from genrec.data import Dataset
 from genrec.data.features import Features
-from genrec.errors import ArtifactError, MissingPackageError
+from genrec.errors import ArtifactError, ConfigError, MissingPackageError
 from genrec.models import DecoderConfig, Generator, build_generator
 from genrec.models.onerec.history.inputs import fit_features
 from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.arguments import training_arguments
+from genrec_alignment.pretraining.averaging import AverageWeights
 from genrec_alignment.pretraining.card import write_card
 from genrec_alignment.pretraining.checkpoints import checkpoint_to_resume
 from genrec_alignment.pretraining.config import TrainConfig
@@ -60,6 +61,7 @@ def make_generator(
     Raises:
         MissingPackageError: if a tracker is not installed.
         ArtifactError: if the dataset or the semantic IDs are missing or do not belong together.
+        ConfigError: if the weights shall be averaged under DeepSpeed.
         DataError: if there is nothing to learn from.
     """
     dataset, catalogue, inputs = _open_inputs(run)
@@ -137,6 +139,10 @@ def _trainer(
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(Progress)
+    if config.average:
+        if trainer.is_deepspeed_enabled:
+            raise ConfigError("DeepSpeed keeps the optimizer's state to itself.", "Say train.average=0.")
+        trainer.add_callback(AverageWeights(config.average))
     return trainer
 
 

@@ -16,9 +16,11 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import Sampler
 from transformers import PretrainedConfig, PreTrainedModel, Trainer
+from transformers.trainer_utils import TrainOutput
 
 from genrec.decoding.recommender import Recommender
 from genrec.models import Generator
+from genrec_alignment.pretraining.averaging import averaged, swap
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.experts import load_figures
 from genrec_alignment.pretraining.tasks import NOTHING, Tasks
@@ -77,6 +79,26 @@ class PretrainingTrainer(Trainer):
         whole.to(self.args.device)  # type: ignore[arg-type]  # transformers wraps torch's method without its types
         return whole
 
+    def train(self, *arguments: Any, **options: Any) -> TrainOutput:
+        """Train; the model then holds the weights that did best in validation, averaged where that is asked for."""
+        output = super().train(*arguments, **options)
+        if self.config.average and not self.state.best_model_checkpoint:  # too short for a validation
+            swap(self.optimizer)
+        return output
+
+    def _save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        # The best checkpoint becomes the generator: so its weights are the averages; the optimizer has the others.
+        with averaged(self._averaging()):
+            super()._save_checkpoint(*arguments, **options)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint and self.config.average:
+            swap(self.optimizer)
+
+    def _averaging(self) -> torch.optim.Optimizer | None:
+        return self.optimizer if self.config.average else None
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         del train_dataset  # it is always made of the rows
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
@@ -86,7 +108,8 @@ class PretrainingTrainer(Trainer):
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Return the metrics of the validation examples, and how long that took."""
         started = time.monotonic()
-        metrics = self.validation.metrics(self._recommend())
+        with averaged(self._averaging()):
+            metrics = self.validation.metrics(self._recommend())
         report = {f"{metric_key_prefix}_{name}": float(value) for name, value in metrics.items()}
         report[f"{metric_key_prefix}_runtime"] = round(time.monotonic() - started, 3)
         self.log(report)
