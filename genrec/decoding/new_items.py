@@ -34,7 +34,7 @@ class NewItemSearch:
         catalogue = generator.catalogue
         trie = Trie.build(catalogue.codes[rows], catalogue.codebook_sizes)
         self._rows = rows
-        self._search = TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+        self._search = TreeBeamSearch(generator.model, trie, generator.vocabulary.offsets)
 
     def __call__(
         self,

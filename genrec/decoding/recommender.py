@@ -166,7 +166,7 @@ class Recommender:
     def _prepare(self, generator: Generator) -> _Serving:
         catalogue = generator.catalogue
         trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-        search = TreeBeamSearch(generator.model, trie, catalogue.vocabulary.offsets)
+        search = TreeBeamSearch(generator.model, trie, generator.vocabulary.offsets)
         new = rows_of_new(catalogue, self._trained)
         return _Serving(generator, search, NewItemSearch(generator, new) if len(new) else None)
 

@@ -45,9 +45,9 @@ def _most_events(generator: Generator, length: int) -> int:
     if generator.reads_events:
         _check_trained_for(generator, length)
         return generator.history_length
-    levels = generator.catalogue.vocabulary.levels
-    # BOS is run besides, and the last code is not.
-    room = positions_of(generator.model) // levels - length
+    levels = generator.vocabulary.levels
+    # The prompt's other tokens are run besides, and the last code is not.
+    room = (positions_of(generator.model) + 1 - generator.fixed_tokens) // levels - length
     if room < 1 and length > 1:
         raise ArtifactError(
             f"The generator has {positions_of(generator.model)} positions, which a session of {length} items of "

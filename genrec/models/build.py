@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from genrec.models.decoder import DecoderConfig, build_decoder
 from genrec.models.generator import Generator
+from genrec.models.language.config import LanguageConfig
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.semantic_ids import Catalogue
 
 if TYPE_CHECKING:
+    import torch
+
     from genrec.data.features import Features
     from genrec.models.onerec.base import HistoryModel
 
@@ -17,15 +21,18 @@ ModelConfig = DecoderConfig | EncoderDecoderConfig | LazyDecoderConfig
 
 
 def build_generator(
-    config: ModelConfig,
+    config: ModelConfig | LanguageConfig,
     catalogue: Catalogue,
     history_length: int,
     *,
     session_length: int = 1,
     dropout: float = 0.0,
     features: Features | None = None,
+    descriptions: Sequence[str] | None = None,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
 ) -> Generator:
-    """Return an untrained generator.
+    """Return an untrained generator; of a language model, one that has not learnt the items.
 
     Args:
         config: the shape of its model.
@@ -34,7 +41,12 @@ def build_generator(
         session_length: items that are generated together; 1 is point-wise.
         dropout: kept in the configuration of OneRec models; a decoder gets its own from the trainer.
         features: what else is read of every event; OneRec models only.
+        descriptions: a text of each item, from which SID tokens of a language model start; titles unless told.
+        seed: of what is drawn for a language model; the others draw from torch's global state.
+        dtype: of a language model's weights; float32 unless told.
     """
+    if isinstance(config, LanguageConfig):
+        return _build_language(config, catalogue, history_length, descriptions or catalogue.titles, seed, dtype)
     if isinstance(config, DecoderConfig):
         max_tokens = 1 + (history_length + session_length) * catalogue.vocabulary.levels
         return Generator(build_decoder(config, catalogue.vocabulary, max_tokens), catalogue, history_length)
@@ -45,6 +57,29 @@ def build_generator(
     if model.over_catalogue:
         model.continuations = Continuations(Trie.build(catalogue.codes, catalogue.codebook_sizes))
     return Generator(model, catalogue, history_length, features)
+
+
+def _build_language(
+    config: LanguageConfig,
+    catalogue: Catalogue,
+    history_length: int,
+    descriptions: Sequence[str],
+    seed: int,
+    dtype: torch.dtype | None,
+) -> Generator:
+    import torch
+
+    from genrec.models.language.base import load_base
+    from genrec.models.language.chat import Chat
+    from genrec.models.language.parts import LanguageParts
+    from genrec.models.language.prompts import continuation_prompt, question_prompt
+    from genrec.models.language.tokens import add_sid_tokens
+
+    model, tokenizer = load_base(config, dtype or torch.float32, seed)
+    vocabulary = add_sid_tokens(model, tokenizer, catalogue, config.sid_start, descriptions, seed)
+    make_prompt = continuation_prompt if config.prompt == "continuation" else question_prompt
+    parts = LanguageParts(tokenizer, vocabulary, make_prompt(Chat(tokenizer), vocabulary))
+    return Generator(model, catalogue, history_length, language=parts)
 
 
 def _build_history_model(

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from genrec.errors import ArtifactError
 from genrec.models.histories import Events, HistoryBatch, batch_histories
-from genrec.semantic_ids import Catalogue
+from genrec.semantic_ids import Catalogue, SIDVocabulary
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
     from genrec.data.features import Features
+    from genrec.models.language.parts import LanguageParts
     from genrec.models.onerec.history.condense import Condenser
 
 _SETTINGS, _CATALOGUE, _FEATURES = "generator.json", "catalogue", "features.json"
@@ -37,6 +38,8 @@ class Generator:
         history_length: how many of a user's latest items it reads.
         features: what else it reads of every event; OneRec models only.
         trained: the catalogue it was trained on, whose items have vectors of their own; ``catalogue`` unless told.
+        language: the tokenizer, the SID vocabulary and the prompt of a language model; None for a model that knows
+            items only.
     """
 
     model: PreTrainedModel
@@ -44,6 +47,7 @@ class Generator:
     history_length: int
     features: Features | None = None
     trained: Catalogue | None = None
+    language: LanguageParts | None = None
 
     def __post_init__(self) -> None:
         if self.trained is None:
@@ -53,6 +57,21 @@ class Generator:
     def reads_events(self) -> bool:
         """Whether a history is one row an event, as in the OneRec family, and not one token a code."""
         return hasattr(self.model.config, "feature_names")
+
+    @property
+    def vocabulary(self) -> SIDVocabulary:
+        """Where the SID tokens lie among the tokens of this model."""
+        return self.catalogue.vocabulary if self.language is None else self.language.vocabulary
+
+    @cached_property
+    def tokens(self) -> npt.NDArray[np.int64]:
+        """The SID tokens of every item under :attr:`vocabulary`, int64 [items, levels]."""
+        return self.vocabulary.encode(self.catalogue.codes)
+
+    @property
+    def fixed_tokens(self) -> int:
+        """How many tokens of a prompt are not the history's: BOS, or the words around the items."""
+        return 1 if self.language is None else self.language.prompt.fixed
 
     def prompts(self, histories: Sequence[npt.NDArray[np.integer] | Events]) -> list[list[int]] | HistoryBatch:
         """Return what the model reads of each history: token ids, or one batch of events; see :meth:`prompt`."""
@@ -93,10 +112,13 @@ class Generator:
     def prompt(self, history: npt.NDArray[np.integer]) -> list[int]:
         """Return the token ids of a history of item indices, oldest first: BOS, then the latest items' IDs.
 
-        An empty history gives BOS alone: the model then answers with what most histories begin with.
+        An empty history gives BOS alone: the model then answers with what most histories begin with. A language
+        model has its instruction in the place of BOS.
         """
-        latest = np.asarray(history, dtype=np.int64)[-self.history_length :]
-        return [self.catalogue.vocabulary.bos_id, *self.catalogue.tokens[latest].ravel().tolist()]
+        tokens = self.tokens[np.asarray(history, dtype=np.int64)[-self.history_length :]]
+        if self.language is not None:
+            return self.language.prompt.ids(tokens)
+        return [self.vocabulary.bos_id, *tokens.ravel().tolist()]
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the model, the catalogue, and a tokenizer that reads and writes IDs as text into ``folder``.
@@ -108,12 +130,14 @@ class Generator:
             raise ValueError("save a generator with the catalogue it was trained on")
         folder = Path(folder)
         self.model.save_pretrained(folder)
-        if not self.reads_events:
+        if self.language is not None:
+            self.language.save(folder, self.catalogue)
+        elif not self.reads_events:
             self.catalogue.vocabulary.to_tokenizer().save_pretrained(folder)
         self.catalogue.save(folder / _CATALOGUE)
         if self.features is not None:
             self.features.save(folder / _FEATURES)
-        settings = {"history_length": self.history_length}
+        settings = {"history_length": self.history_length, "language": self.language is not None}
         (folder / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
     @classmethod
@@ -135,11 +159,13 @@ class Generator:
         folder = _local_folder(source)
         catalogue = Catalogue.load(folder / _CATALOGUE)
         settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+        language = _load_language(folder, catalogue) if settings.get("language") else None
         model = _load_model(folder, dtype or torch.float32)
-        _check_fit(model, catalogue, folder)
+        _check_fit(model, catalogue, language.vocabulary if language else catalogue.vocabulary, folder)
         where = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(where)  # type: ignore[arg-type]  # transformers wraps torch's method without its types
-        return cls(model.eval(), catalogue, int(settings["history_length"]), _load_features(folder))
+        features, length = _load_features(folder), int(settings["history_length"])
+        return cls(model.eval(), catalogue, length, features, language=language)
 
     @staticmethod
     def push_to_hub(folder: Path, repo_id: str, private: bool = True) -> str:
@@ -172,6 +198,12 @@ def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     return kind.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
 
 
+def _load_language(folder: Path, catalogue: Catalogue) -> LanguageParts:
+    from genrec.models.language.parts import LanguageParts
+
+    return LanguageParts.load(folder, catalogue)
+
+
 def _load_features(folder: Path) -> Features | None:
     if not (folder / _FEATURES).is_file():
         return None
@@ -180,7 +212,7 @@ def _load_features(folder: Path) -> Features | None:
     return Features.load(folder / _FEATURES)
 
 
-def _check_fit(model: PreTrainedModel, catalogue: Catalogue, folder: Path) -> None:
+def _check_fit(model: PreTrainedModel, catalogue: Catalogue, vocabulary: SIDVocabulary, folder: Path) -> None:
     remedy = "The two come from different runs: train the generator again."
     if hasattr(model.config, "codebook_sizes"):
         sizes = tuple(model.config.codebook_sizes)
@@ -190,10 +222,10 @@ def _check_fit(model: PreTrainedModel, catalogue: Catalogue, folder: Path) -> No
                 f"catalogue has {catalogue.codebook_sizes} and {len(catalogue)}.",
                 remedy,
             )
-    elif model.config.vocab_size < catalogue.vocabulary.size:
+    elif model.get_input_embeddings().weight.shape[0] < vocabulary.size:
         raise ArtifactError(
-            f"{folder}: the model knows {model.config.vocab_size} tokens, but its catalogue needs "
-            f"{catalogue.vocabulary.size}.",
+            f"{folder}: the model knows {model.get_input_embeddings().weight.shape[0]} tokens, but its catalogue "
+            f"needs {vocabulary.size}.",
             remedy,
         )
 
