@@ -24,9 +24,10 @@ class _Frame(NamedTuple):
 class Chat:
     """Turns questions and answers into token ids.
 
-    The template is rendered once, with placeholders, and what is asked is put in afterwards. So a template that trims
-    or drops spaces has no say over it, and a row to train on is always the prompt that is served plus the completion.
-    Control tokens written out in a question, such as an end of turn in a title, are taken for plain text.
+    The template is rendered once, with placeholders, and what is asked is put in afterwards. So a template that
+    trims or drops spaces has no say over it, and a row to train on is always the prompt that is served plus the
+    completion. Control tokens written out in a question, such as an end of turn in a title, are taken for plain
+    text.
 
     Args:
         tokenizer: of the model, with its chat template.

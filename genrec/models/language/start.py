@@ -54,18 +54,14 @@ def describe(
     return found
 
 
-def noise(rows: torch.Tensor, count: int, draw: torch.Generator) -> torch.Tensor:
-    """Return vectors as the known ones are distributed, each coordinate by itself: float32 [count, width].
+def distribution(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean and the standard deviation of each coordinate of known vectors, float32 [width], on the CPU.
 
     Args:
-        rows: [tokens, width], the known vectors.
-        count: how many are wanted.
-        draw: where the chance comes from.
+        rows: [tokens, width].
     """
-    import torch
-
-    mean, spread = rows.float().mean(dim=0), rows.float().std(dim=0)
-    return mean + spread * torch.randn(count, rows.shape[1], generator=draw).to(mean)
+    known = rows.float()
+    return known.mean(dim=0).cpu(), known.std(dim=0).cpu()
 
 
 def _count_words(texts: Sequence[str]) -> tuple[npt.NDArray[np.str_], csr_matrix] | None:

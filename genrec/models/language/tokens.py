@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from genrec.errors import ArtifactError
-from genrec.models.language.start import describe, noise
+from genrec.models.language.start import describe, distribution
 from genrec.semantic_ids import Catalogue, SIDVocabulary
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SID = re.compile(r"<[a-z]_[0-9]+>")
 _PAD = "<|pad|>"
+_NOISE = 0.1  # the share of it in a vector that starts from words
 
 
 def add_sid_tokens(
@@ -29,9 +30,9 @@ def add_sid_tokens(
     """Teach a tokenizer the catalogue's SID tokens, and give the model a vector for each.
 
     The tokens get the next ids, level after level. Spaces beside them stay, and no normalizer touches them. A
-    tokenizer without a padding token, or that pads with its end token, gets another one: with the same one for both,
-    whoever masks the padding masks the ends of the answers too. What the base asked of sampling (top_k, penalties)
-    is forgotten, since it would prune legal beams.
+    tokenizer without a padding token, or that pads with its end token, gets another one: with the same one for
+    both, whoever masks the padding masks the ends of the answers too. What the base asked of sampling (top_k,
+    penalties) is forgotten, since it would prune legal beams.
 
     A tokenizer that has exactly these SID tokens, in order, keeps them with their vectors.
 
@@ -39,8 +40,9 @@ def add_sid_tokens(
         model: grown in place; tied and untied embeddings stay as they are.
         tokenizer: grown in place.
         catalogue: whose codes become tokens.
-        start: the first vectors: ``description``, the mean over the tokens of the words that tell of a code's items;
-            ``noise``, draws from a normal distribution with the mean and the variances of the known tokens' vectors.
+        start: the first vectors: ``description``, the mean over the tokens of the words that tell of a code's
+            items, and a little noise, since several codes can have the same words; ``noise``, draws from a normal
+            distribution with the mean and the variances of the known tokens' vectors.
         descriptions: a text of each item; read with ``description`` only.
         seed: of the noise.
 
@@ -70,9 +72,10 @@ def _present(tokenizer: PreTrainedTokenizerBase, catalogue: Catalogue) -> SIDVoc
     wanted = SIDVocabulary(catalogue.codebook_sizes, min(known.values()))
     if known == {word: at for at, word in enumerate(wanted.tokens(), wanted.first)}:
         return wanted
+    first = min(known, key=known.__getitem__)
     raise ArtifactError(
-        f"The base's tokenizer has {len(known)} SID tokens of its own (the first: {min(known, key=known.__getitem__)}), "
-        f"but not the catalogue's {wanted.size - wanted.first}, in order.",
+        f"The base's tokenizer has {len(known)} SID tokens of its own, beginning with {first}; they are not the "
+        f"{wanted.size - wanted.first} of the catalogue, in order.",
         "Start from a base without SID tokens, or from one that was trained on this catalogue.",
     )
 
@@ -119,9 +122,12 @@ def _start_rows(
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for table in _tables(model):
-            rows = noise(table[: vocabulary.first], vocabulary.size - vocabulary.first, draw)
+            center, spread = distribution(table[: vocabulary.first])
+            drawn = spread * torch.randn(vocabulary.size - vocabulary.first, len(center), generator=draw)
+            rows = center + drawn
             for row, ids in words.items():
-                rows[row] = table[torch.tensor(ids)].float().mean(dim=0)
+                known = table[torch.tensor(ids, device=table.device)].float().mean(dim=0)
+                rows[row] = known.cpu() + _NOISE * drawn[row]
             table[vocabulary.first : vocabulary.size] = rows.to(table)
 
 
