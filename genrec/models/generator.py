@@ -222,10 +222,11 @@ def _check_fit(model: PreTrainedModel, catalogue: Catalogue, vocabulary: SIDVoca
                 f"catalogue has {catalogue.codebook_sizes} and {len(catalogue)}.",
                 remedy,
             )
-    elif model.get_input_embeddings().weight.shape[0] < vocabulary.size:
+        return
+    known = int(model.config.get_text_config(decoder=True).vocab_size)
+    if known < vocabulary.size:
         raise ArtifactError(
-            f"{folder}: the model knows {model.get_input_embeddings().weight.shape[0]} tokens, but its catalogue "
-            f"needs {vocabulary.size}.",
+            f"{folder}: the model knows {known} tokens, but its catalogue needs {vocabulary.size}.",
             remedy,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from genrec.errors import ArtifactError
 from genrec.models.language.start import describe, distribution
@@ -86,7 +86,8 @@ def _add(tokenizer: PreTrainedTokenizerBase, catalogue: Catalogue) -> SIDVocabul
     words = SIDVocabulary(catalogue.codebook_sizes).tokens()
     # Not "special": decoding without special tokens keeps the items, and they can be written in a question.
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
-    ids = tokenizer.convert_tokens_to_ids(words)
+    known = tokenizer.get_vocab()
+    ids = [known[word] for word in words]
     if ids != list(range(ids[0], ids[0] + len(words))):
         raise ArtifactError("The base's tokenizer does not give new tokens ids in a row.", "Take another base.")
     return SIDVocabulary(catalogue.codebook_sizes, ids[0])
@@ -103,7 +104,7 @@ def _set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
 
 def _grow(model: PreTrainedModel, size: int) -> None:
     """Make room for ``size`` tokens; some models have more rows than their tokenizer has tokens."""
-    if size > model.get_input_embeddings().weight.shape[0]:
+    if size > len(_tables(model)[0]):
         model.resize_token_embeddings(size, mean_resizing=False)
 
 
@@ -133,7 +134,10 @@ def _start_rows(
 
 def _tables(model: PreTrainedModel) -> list[torch.Tensor]:
     """Return the embeddings that read tokens, and those that write them where they are others."""
-    read, written = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    read, written = (
+        cast("torch.Tensor", layer.weight)
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings())
+    )
     return [read] if written is read else [read, written]
 
 
