@@ -13,7 +13,6 @@ from genrec.cli.common import section_kinds
 from genrec.config import load_settings
 from genrec.models.onerec.presets import preset
 from genrec_alignment.pretraining.config import TrainConfig
-from genrec_alignment.pretraining.make import make_generator
 from tests.alignment.conftest import ITEMS, make_planted_sessions
 
 RECIPES = Path(__file__).resolve().parents[2] / "alignment" / "recipes"
@@ -62,9 +61,14 @@ def test_a_recipe_has_the_shape_of_its_preset(recipe: str, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_small_recipes_train_and_another_process_serves_what_they_made(tmp_path: Path) -> None:
+def test_the_small_recipes_train_by_accelerate_and_another_process_serves_what_they_made(tmp_path: Path) -> None:
     for name, overrides in TINY.items():
-        make_generator(_config(name, *QUICK, *overrides), make_planted_sessions(tmp_path / name), seed=0)
+        words = [f"train.{word}" for word in (*QUICK, *overrides)]
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "-m"]
+        run = str(make_planted_sessions(tmp_path / name))
+        train = ["genrec", "train", "--config", str(RECIPES / f"{name}.yaml"), "--run", run, *words]
+        done = subprocess.run([*launch, *train], capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr[-3000:]
     folders = [str(tmp_path / name / "generator") for name in TINY]
     done = subprocess.run([sys.executable, "-c", SERVE, *folders], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]

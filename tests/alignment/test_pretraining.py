@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from genrec.cli.app import main
 from genrec.decoding import Recommender
@@ -130,6 +131,8 @@ def test_a_killed_run_resumed_gives_the_losses_of_an_uninterrupted_one(tmp_path:
     assert done.returncode == 0, done.stderr
     assert "Going on from" in done.stderr
     assert _losses(cut) == _losses(whole)
+    one, other = (load_file(run / "generator" / "model.safetensors") for run in (cut, whole))
+    assert all(np.array_equal(one[name], other[name]) for name in other), "their averages went on as well"
 
 
 @pytest.mark.slow
