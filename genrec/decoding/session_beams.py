@@ -56,7 +56,7 @@ class SessionBeams(NamedTuple):
         scores = score_children(self.beams, logits, table, stepper.offsets[level], stepper.over_children)
         forbidden.strike(scores, level, self.beams.nodes, self.taken)
         if not self.taken.shape[2]:
-            limit = min(limit, table.size)  # two sessions never stand at one node yet
+            limit = min(limit, forbidden.most(level))  # two sessions never stand at one node yet
         beams = keep_best(self.beams, scores, table, limit)
         return SessionBeams(beams, _follow(self.taken, beams.origin), _follow(self.sums, beams.origin))
 

@@ -25,6 +25,7 @@ from genrec.decoding.forbidden import Forbidden
 from genrec.decoding.history_stepper import HistoryStepper
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Ranking, Sessions
+from genrec.decoding.restriction import Prefixes
 from genrec.decoding.session_beams import SessionBeams
 from genrec.decoding.trie import Trie
 from genrec.decoding.trie_tables import LevelTable, level_tables
@@ -69,6 +70,7 @@ class TreeBeamSearch:
         beams: int = 20,
         exclude: Sequence[npt.ArrayLike] | None = None,
         k: int | None = None,
+        within: Sequence[Prefixes | None] | None = None,
     ) -> Ranking:
         """Return the best items of each prompt.
 
@@ -79,6 +81,9 @@ class TreeBeamSearch:
             exclude: for each prompt the ``item_index`` values it must not be given. They are left out inside the
                 search: the result is that of a catalogue without them.
             k: how many items to return, at most ``beams``; the default is ``beams``.
+            within: for each prompt the codes that its items' IDs must begin with, int [prefixes, 1 to levels]; None
+                for a prompt that may get any item. The result is that of a catalogue of those items alone, with
+                scores as without the restriction.
 
         Returns:
             Items int64 [prompts, k], -1 where a prompt has fewer; scores float32 [prompts, k], log-probabilities.
@@ -86,7 +91,7 @@ class TreeBeamSearch:
         Raises:
             ValueError: if a prompt is empty, too long or holds an unknown token, or an argument does not fit.
         """
-        found = self._search(prompts, 1, beams, beams if k is None else k, exclude)
+        found = self._search(prompts, 1, beams, beams if k is None else k, exclude, within=within)
         return Ranking(found.items[:, :, 0], found.scores)
 
     def sessions(
@@ -97,6 +102,7 @@ class TreeBeamSearch:
         k: int = 1,
         exclude: Sequence[npt.ArrayLike] | None = None,
         distinct: bool = True,
+        within: Sequence[Prefixes | None] | None = None,
     ) -> Sessions:
         """Return the best sessions of each prompt: items to be shown together, none of them twice.
 
@@ -111,13 +117,14 @@ class TreeBeamSearch:
             exclude: as for a call.
             distinct: of sessions that hold the same items in another order, return the best alone. There may then
                 be fewer than k; more beams find more.
+            within: as for a call.
 
         Raises:
             ValueError: as for a call; or if the model was made for shorter sessions.
         """
         if length < 1:
             raise ValueError(f"a session has at least one item, not {length}")
-        return self._search(prompts, length, beams, k, exclude, distinct)
+        return self._search(prompts, length, beams, k, exclude, distinct, within)
 
     def _search(
         self,
@@ -127,16 +134,18 @@ class TreeBeamSearch:
         k: int,
         exclude: Sequence[npt.ArrayLike] | None,
         distinct: bool = False,
+        within: Sequence[Prefixes | None] | None = None,
     ) -> Sessions:
         count = _count(prompts)
         if not 1 <= k <= beams:
             raise ValueError(f"k must be between 1 and the number of beams, {beams}; it is {k}")
-        if exclude is not None and len(exclude) != count:
-            raise ValueError(f"exclude has {len(exclude)} entries for {count} prompts")
+        for name, given in (("exclude", exclude), ("within", within)):
+            if given is not None and len(given) != count:
+                raise ValueError(f"{name} has {len(given)} entries for {count} prompts")
         if not count:
             return Sessions.none(0, k, length)
         tables = self._tables_on(self.model.device)
-        forbidden = Forbidden(self.trie, tables, count, exclude)
+        forbidden = Forbidden(self.trie, tables, count, exclude, within)
         with torch.no_grad(), _evaluating(self.model):
             decoding = self.stepper.start(prompts, length)
             found = self._grow(decoding, forbidden, tables, length, beams)
