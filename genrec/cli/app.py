@@ -16,7 +16,21 @@ from genrec.console import console
 from genrec.errors import GenrecError
 
 # In the order of the help page. Each is a module of genrec.cli with a function register(app).
-VERBS = ("demo", "init", "data", "tokenize", "train", "evaluate", "report", "recommend", "catalogue", "doctor")
+VERBS = (
+    "demo",
+    "init",
+    "data",
+    "tokenize",
+    "train",
+    "tune",
+    "evaluate",
+    "report",
+    "recommend",
+    "think",
+    "catalogue",
+    "loid",
+    "doctor",
+)
 
 # What the system refuses for reasons that a person can mend: a full disk, a quota, missing rights.
 _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}

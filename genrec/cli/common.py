@@ -19,7 +19,10 @@ SECTIONS = {
     "data": "genrec.data.config:DataConfig",
     "tokenize": "genrec_tokenizers.config:TokenizeConfig",
     "train": "genrec_alignment.pretraining.config:TrainConfig",
+    "tune": "genrec_alignment.sft.config:TuneConfig",
     "evaluate": "genrec_eval.config:EvaluateConfig",
+    "think": "genrec_alignment.reasoning.config:ThinkConfig",
+    "loid": "genrec_alignment.loid.config:LoidConfig",
 }
 
 ConfigOption = Annotated[

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: a pretrained language model learns to write a catalogue's items, stage after stage."""
