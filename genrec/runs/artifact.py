@@ -22,7 +22,13 @@ from genrec.errors import ArtifactError
 from genrec.runs.manifest import FILE_NAME, FORMAT, Manifest, plain
 from genrec.runs.swap import flush, lock, new_path, old_path, swap, sweep
 
-_VERB_OF = {"dataset": "data", "semantic_ids": "tokenize", "generator": "train", "evaluation": "evaluate"}
+_VERB_OF = {
+    "dataset": "data",
+    "semantic_ids": "tokenize",
+    "generator": "train",
+    "evaluation": "evaluate",
+    "loid": "loid",
+}
 
 
 @dataclass
