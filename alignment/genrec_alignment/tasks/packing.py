@@ -1,7 +1,8 @@
 """Packing: several rows in one block of tokens, none of which sees another.
 
-Position ids start anew at every row. From them, and from the absence of an attention mask, transformers makes
-attention that is block-diagonal (``masking_utils.find_packed_sequence_indices``).
+Position ids start anew at every row. From them transformers makes attention that is block-diagonal
+(``masking_utils.find_packed_sequence_indices``), but only where it gets no attention mask *and* no cache: the model
+is to be called with ``use_cache=False``, or rows see each other without a word.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Rows = TypeVar("Rows", datasets.Dataset, datasets.IterableDataset)
 
 IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
-_BLOCKS_SHUFFLED = 1000
+_BLOCKS_SHUFFLED = 256
 
 
 class Fill(NamedTuple):
@@ -41,7 +42,7 @@ class Fill(NamedTuple):
     cut: int
 
 
-def pack(rows: Rows, length: int, seed: int, buffer: int = 5000) -> Rows:
+def pack(rows: Rows, length: int, seed: int, buffer: int = 2000) -> Rows:
     """Pack rows into blocks by best-fit decreasing, TRL's ``pack_dataset``.
 
     What is added to TRL's: a row longer than a block loses its oldest tokens, not its answer; labels that stop at a

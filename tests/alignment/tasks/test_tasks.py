@@ -17,7 +17,8 @@ from tests.alignment.tasks.conftest import TITLES, write_dataset
 
 SIDS = ["<a_0><b_0>", "<a_0><b_1>", "<a_0><b_2>", "<a_1><b_0>", "<a_1><b_1>", "<a_1><b_2>"]
 ITEM_TASKS = ("title_to_sid", "description_to_sid", "sid_to_title", "sid_to_description", "search")
-LOG_TASKS = tuple(name for name in TASKS if name not in (*ITEM_TASKS, "plain_text"))
+OWN_TASKS = tuple(name for name in TASKS if name != "reason")  # it needs rationales: tests/alignment/reasoning
+LOG_TASKS = tuple(name for name in OWN_TASKS if name not in (*ITEM_TASKS, "plain_text"))
 
 
 def made(source: TaskSource, name: str, times: int = 1) -> list[TaskRow]:
@@ -137,7 +138,7 @@ def test_nothing_held_out_is_in_a_row_made_of_the_log(source: TaskSource, name: 
         assert not TITLES[item] or TITLES[item] not in text
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", OWN_TASKS)
 def test_the_completion_is_learned_token_by_token_and_nothing_else(
     source: TaskSource, chat: Chat, name: str
 ) -> None:
