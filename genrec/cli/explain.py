@@ -34,6 +34,19 @@ class Explained(NamedTuple):
     reasons: list[dict[str, Any]]
 
     @property
+    def plain(self) -> dict[str, Any]:
+        """What kind of explanation it is, and the thoughts, as plain data."""
+        thoughts = {"thoughts": self.thoughts} if self.kind == "thought" else {}
+        return {"kind": self.kind, "note": self.note, **thoughts}
+
+    def lines(self) -> list[str]:
+        """Return what is said, for people."""
+        if self.kind == "thought":
+            return [f"Thought ({self.note}):", *self.thoughts]
+        said = (f"{at:>4}  {reason['text']}" for at, reason in enumerate(self.reasons, start=1))
+        return [f"Why ({self.note}):", *said]
+
+    @property
     def note(self) -> str:
         """What kind of explanation this is, in words."""
         return THOUGHT if self.kind == "thought" else RESEMBLANCE
@@ -42,7 +55,7 @@ class Explained(NamedTuple):
 def recommend_explained(
     recommender: Recommender,
     past: Events,
-    folder: Path,
+    source: str | Path,
     run: Path | None,
     k: int,
     beams: int,
@@ -53,15 +66,16 @@ def recommend_explained(
     Args:
         recommender: of the generator.
         past: the history.
-        folder: the generator's; it says whether the model was trained to think.
+        source: the generator's folder or hub id; the folder says whether the model was trained to think.
         run: whose dataset tells the items' categories; None: they are not known.
         k: items wanted.
         beams: width of the search.
         exclude: as for :meth:`genrec.decoding.Recommender.recommend`.
     """
     from genrec.decoding.think.form import ThoughtForm
+    from genrec.models.generator import local_folder
 
-    form = ThoughtForm.load(folder)
+    form = ThoughtForm.load(local_folder(source))
     if form is not None:
         return _by_thought(recommender, past, form, k, beams, exclude)
     ranking = recommender.recommend([past], k, beams, exclude)

@@ -156,7 +156,7 @@ class Generator:
         """
         import torch
 
-        folder = _local_folder(source)
+        folder = local_folder(source)
         catalogue = Catalogue.load(folder / _CATALOGUE)
         settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
         language = _load_language(folder, catalogue) if settings.get("language") else None
@@ -181,7 +181,7 @@ class Generator:
         """
         from huggingface_hub import HfApi
 
-        _local_folder(folder)
+        local_folder(folder)
         api = HfApi()
         api.create_repo(repo_id, private=private, exist_ok=True)
         return str(api.upload_folder(folder_path=str(folder), repo_id=repo_id, commit_message="Upload a generator"))
@@ -231,7 +231,7 @@ def _check_fit(model: PreTrainedModel, catalogue: Catalogue, vocabulary: SIDVoca
         )
 
 
-def _local_folder(source: str | Path) -> Path:
+def local_folder(source: str | Path) -> Path:
     """Return the folder of a generator, fetching it where ``source`` is a hub id."""
     folder = Path(source)
     if not folder.exists() and isinstance(source, str) and source.count("/") == 1 and not source.startswith("."):

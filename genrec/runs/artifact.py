@@ -28,6 +28,8 @@ _VERB_OF = {
     "generator": "train",
     "evaluation": "evaluate",
     "loid": "loid",
+    "rationales": "think rationales",
+    "think_ahead": "think ahead",
 }
 
 

@@ -13,7 +13,9 @@ from genrec.errors import ArtifactError
 from genrec.runs import open_artifact
 
 KIND, FILE = "rationales", "rationales.parquet"
-SCHEMA = {"event": pl.Int64, "item_id": pl.String, "near": pl.List(pl.String), "rationale": pl.String}
+SCHEMA = pl.Schema(
+    {"event": pl.Int64(), "item_id": pl.String(), "near": pl.List(pl.String), "rationale": pl.String()}
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.card import write_card
 from genrec_alignment.pretraining.make import LOG_NAME, _open_inputs, _prepare_trackers
+from genrec_alignment.reasoning.tuned import rationale_inputs, save_form
 from genrec_alignment.sft.adapters import merged
 from genrec_alignment.sft.config import TuneConfig
 from genrec_alignment.sft.stages import Report, Tuning
@@ -51,6 +52,7 @@ def make_tuned_generator(
         DataError: if the dataset lacks what a task needs, or has no validation part where a stage validates.
     """
     dataset, catalogue, inputs = _open_inputs(run)
+    inputs |= rationale_inputs(run, (stage.tasks.weights for stage in config.stages))
     _prepare_trackers(config.report_to, run)
     target, settings = run / "generator", config.model_dump(mode="json") | {"seed": seed}
     if not force and is_current(target, "generator", settings, inputs):
@@ -104,6 +106,7 @@ def _write(
             model.save_pretrained(str(draft.path / ADAPTER), save_embedding_layers=False)
         generator = replace(generator, model=merged(model).eval())
         generator.save_pretrained(draft.path)
+        save_form(generator, (stage.tasks.weights for stage in tuning.config.stages), draft.path)
         draft.details = _details(generator, reports) | {
             "perplexity_before": before,
             "perplexity_after": _perplexity(tuning.config, generator),

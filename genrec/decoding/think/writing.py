@@ -31,7 +31,7 @@ def write(
 ) -> list[list[int]]:
     """Return what the model writes after each prompt, without the token that ends it.
 
-    transformers' ``generate`` with a generation config of its own: what a base model inherits is not asked.
+    transformers' ``generate``, with the settings below and nothing that the base model inherits.
 
     Args:
         model: a decoder-only language model.
@@ -57,8 +57,8 @@ def write(
         pad_token_id=ends[0],
     )
     marks = StoppingCriteriaList([] if mark is None else [MarkWritten(tokenizer, mark, batch.input_ids.shape[1])])
-    with _seeded(seed, model.device), torch.no_grad():
-        written = model.generate(
+    with _seeded(seed, model.device), _own_settings(model), torch.no_grad():
+        written = model.generate(  # type: ignore[operator]  # mypy takes it for a tensor
             batch.input_ids,
             attention_mask=batch.mask.long(),
             generation_config=how,
@@ -105,6 +105,16 @@ def _until(ids: list[int], ends: Sequence[int], tokenizer: PreTrainedTokenizerBa
     while mark in decode(tokenizer, [ids[:-1]])[0]:
         ids = ids[:-1]
     return ids
+
+
+@contextmanager
+def _own_settings(model: PreTrainedModel) -> Iterator[None]:
+    """Put the model's generation config aside, from which ``generate`` takes whatever it is not told."""
+    inherited, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = inherited
 
 
 @contextmanager

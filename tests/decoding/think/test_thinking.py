@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import GenerationConfig
 
 from genrec.decoding.ranking import Ranking
 from genrec.decoding.think import END_OF_THOUGHT, ThinkingConfig, ThoughtForm, thought_form
@@ -100,6 +101,17 @@ def test_the_end_of_the_answer_ends_a_thought(generator: Generator, form: Though
     ending = replace(form, ends=[thought[3]])
     [prompt], _ = ThinkingRecommender(generator, ThinkingConfig(tokens=TOKENS), ending).think(HISTORIES[:1])
     assert prompt == [*asked, *thought[:first], *form.mark_ids]
+
+
+def test_what_the_base_inherits_does_not_change_a_thought(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinking = ThinkingRecommender(generator, ThinkingConfig(tokens=TOKENS))
+    before = thinking.think(HISTORIES)
+    inherited = GenerationConfig(repetition_penalty=9.0, no_repeat_ngram_size=1, max_new_tokens=2)
+    monkeypatch.setattr(generator.model, "generation_config", inherited)
+    assert thinking.think(HISTORIES) == before
+    assert generator.model.generation_config is inherited
 
 
 def test_several_thoughts_are_drawn_by_the_seed_and_their_items_put_together(generator: Generator) -> None:
