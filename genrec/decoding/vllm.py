@@ -10,6 +10,8 @@ those out as the log-probabilities that the beam search adds up. The lists are t
     llm = LLM("runs/demo/generator", **engine_settings(beams=20))
     items, scores = search(llm, catalogue, prompts, beams=20)
 
+For a language model, whose SID tokens come after its words: ``search(…, vocabulary=generator.vocabulary)``.
+
 On a CPU, vLLM wants ``VLLM_CPU_KVCACHE_SPACE`` (GiB) in the environment, and ``block_size=32, enforce_eager=True``.
 This is the processor of vLLM's V1 model runner; where V2 is the default, set ``VLLM_USE_V2_MODEL_RUNNER=0``.
 Every request of the engine is masked: an engine with this processor writes items and nothing else.
@@ -28,7 +30,8 @@ from genrec.decoding.ranking import Ranking
 from genrec.decoding.trie import Trie
 from genrec.decoding.trie_mask import TrieMask
 from genrec.errors import MissingPackageError
-from genrec.semantic_ids import Catalogue
+from genrec.models.language.parts import saved_vocabulary
+from genrec.semantic_ids import Catalogue, SIDVocabulary
 
 try:
     from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
@@ -70,9 +73,10 @@ class TrieLogitsProcessor(LogitsProcessor):
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
         given = vllm_config.additional_config
         folder = given.get(_CATALOGUE) if isinstance(given, dict) else None
-        catalogue = Catalogue.load(Path(folder or Path(vllm_config.model_config.model) / "catalogue"))
+        model = Path(vllm_config.model_config.model)
+        catalogue = Catalogue.load(Path(folder or model / "catalogue"))
         trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-        self._mask = TrieMask(trie, catalogue.vocabulary.offsets, torch.device(device))
+        self._mask = TrieMask(trie, saved_vocabulary(model, catalogue).offsets, torch.device(device))
         self._tokens: dict[int, tuple[list[int], list[int]]] = {}
 
     def is_argmax_invariant(self) -> bool:
@@ -105,7 +109,13 @@ class TrieLogitsProcessor(LogitsProcessor):
         return [*prompt[max(0, len(prompt) - wanted) :], *output[max(0, len(output) - wanted) :]]
 
 
-def search(llm: LLM, catalogue: Catalogue, prompts: Sequence[Sequence[int]], beams: int = 20) -> Ranking:
+def search(
+    llm: LLM,
+    catalogue: Catalogue,
+    prompts: Sequence[Sequence[int]],
+    beams: int = 20,
+    vocabulary: SIDVocabulary | None = None,
+) -> Ranking:
     """Return the best items of each prompt by vLLM's own beam search.
 
     Args:
@@ -113,6 +123,7 @@ def search(llm: LLM, catalogue: Catalogue, prompts: Sequence[Sequence[int]], bea
         catalogue: the catalogue that its processor loaded.
         prompts: the token ids of each prompt.
         beams: the beam width.
+        vocabulary: of the model's SID tokens; the catalogue's unless told, which a model has that knows items only.
 
     Returns:
         Items int64 [prompts, beams] and full-vocabulary log-probabilities float32, as ``TreeBeamSearch`` does.
@@ -124,7 +135,8 @@ def search(llm: LLM, catalogue: Catalogue, prompts: Sequence[Sequence[int]], bea
         beam_width=beams, max_tokens=len(catalogue.codebook_sizes), ignore_eos=True, length_penalty=0.0
     )
     found = llm.beam_search([{"prompt_token_ids": list(prompt)} for prompt in prompts], params)
-    item_of = {tuple(row): item for item, row in enumerate(catalogue.tokens.tolist())}
+    tokens = (vocabulary or catalogue.vocabulary).encode(catalogue.codes)
+    item_of = {tuple(row): item for item, row in enumerate(tokens.tolist())}
     items = np.full((len(prompts), beams), -1, dtype=np.int64)
     scores = np.full((len(prompts), beams), -np.inf, dtype=np.float32)
     for row, (prompt, output) in enumerate(zip(prompts, found, strict=True)):

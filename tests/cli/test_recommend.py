@@ -15,11 +15,12 @@ import torch
 from genrec.cli.app import main
 from genrec.data import Dataset
 from genrec.data.features import Features
-from genrec.models import DecoderConfig, ModelConfig, build_generator
+from genrec.models import DecoderConfig, LanguageConfig, ModelConfig, build_generator
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.runs import new_artifact
 from genrec.semantic_ids import Catalogue
 from tests.decoding.worlds import random_codes
+from tests.models.language.tiny import write_base
 
 SHAPE = {"hidden_size": 8, "intermediate_size": 8, "heads": 2}
 CONFIGS: dict[str, ModelConfig] = {
@@ -42,6 +43,7 @@ class Done:
         return json.loads(self.stdout.splitlines()[-1])
 
 
+KINDS = [*CONFIGS, "language"]
 Call = Callable[..., Done]
 
 
@@ -79,12 +81,15 @@ def write_run(run: Path, kind: str, session: int = 3, names: tuple[str, ...] = (
     catalogue = Catalogue(items, codes, (4, 4), [f"Film [{item}]" for item in items])
     features = Features.fit(Dataset.load(run / "dataset"), names) if names else None
     torch.manual_seed(0)
-    generator = build_generator(CONFIGS[kind], catalogue, 10, session_length=session, features=features)
+    if kind == "language":
+        generator = build_generator(LanguageConfig(base=str(write_base(run / "base"))), catalogue, 10)
+    else:
+        generator = build_generator(CONFIGS[kind], catalogue, 10, session_length=session, features=features)
     with new_artifact(run / "generator", "generator", {}) as draft:
         generator.save_pretrained(draft.path)
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_session_has_other_items_than_the_history_each_once(kind: str, recommend: Call, tmp_path: Path) -> None:
     write_run(tmp_path / "run", kind)
     done = recommend("--user", "ann", "--session", "3", "--json")
@@ -100,7 +105,7 @@ def test_a_session_has_other_items_than_the_history_each_once(kind: str, recomme
     assert len({frozenset(row["item_id"] for row in one["items"]) for one in several}) == 4
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_items_are_ranked_and_shown_with_titles(kind: str, recommend: Call, tmp_path: Path) -> None:
     write_run(tmp_path / "run", kind)
     done = recommend("--history", "i01,i02", "--k", "4", "--json")
@@ -122,7 +127,7 @@ def test_sessions_are_shown_as_one_table_each(recommend: Call, tmp_path: Path) -
     assert sum("Film [" in line for line in lines) == 1 + 4
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_unknown_items_are_left_out_and_counted(kind: str, recommend: Call, tmp_path: Path) -> None:
     write_run(tmp_path / "run", kind)
     done = recommend("--history", "i1,i02,nothing", "--json")
@@ -132,7 +137,7 @@ def test_unknown_items_are_left_out_and_counted(kind: str, recommend: Call, tmp_
     assert done.json["items"] == recommend("--history", "i02", "--json").json["items"]
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_history_gets_the_cold_start_answer(kind: str, recommend: Call, tmp_path: Path) -> None:
     write_run(tmp_path / "run", kind)
     done = recommend("--history", "", "--session", "2", "--json")
@@ -156,7 +161,8 @@ def test_a_user_is_read_with_the_features_of_the_log(recommend: Call, tmp_path: 
         (("--user", "ann", "--session", "4"), "sessions of 3 items, not sessions of 4"),
         (("--user", "ann", "--session", "2", "--new-places", "1"), "not in a session"),
         (("--user", "bob", "--session", "2"), "Unknown user 'bob'"),
-        ((), "either --user or --history"),
+        ((), "either --user or --history or --titles"),
+        (("--user", "ann", "--titles", "Film"), "either --user or --history or --titles"),
     ],
 )
 def test_mistakes_are_one_message_and_code_2(
@@ -168,3 +174,45 @@ def test_mistakes_are_one_message_and_code_2(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_titles_that_the_catalogue_has_are_the_history_of_their_items(
+    kind: str, recommend: Call, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", kind)
+    done = recommend("--titles", "Film [i03]; film  [I05];Flm [i07]", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.json["history"][:2] == ["i03", "i05"]
+    assert [one["given"] for one in done.json["titles"]] == ["Film [i03]", "film  [I05]", "Flm [i07]"]
+    assert [one["item_id"] for one in done.json["titles"]] == done.json["history"]
+    assert "'film  [I05]' was taken for 'Film [i05]'." in done.stderr
+    assert "'Film [i03]' was taken" not in done.stderr
+    typed = recommend("--history", ",".join(done.json["history"]), "--json").json
+    assert done.json["items"] == typed["items"]
+    assert len(recommend("--titles", "Film [i03]", "--session", "2", "--json").json["sessions"][0]["items"]) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_titles_are_text_for_a_language_model_and_left_out_for_others(
+    kind: str, recommend: Call, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", kind)
+    done = recommend("--titles", "film [I03]; Something else entirely", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.json["history"] == ["i03"]
+    unknown = {"given": "Something else entirely", "item_id": None, "title": None}
+    assert done.json["titles"] == [{"given": "film [I03]", "item_id": "i03", "title": "Film [i03]"}, unknown]
+    assert "i03" not in {row["item_id"] for row in done.json["items"]}
+    as_text = kind == "language"
+    what = "given to the model as text" if as_text else "left out"
+    assert f"Not in the catalogue and {what}: 1 of 2 titles: 'Something else entirely'." in done.stderr
+    typed = recommend("--history", "i03", "--json").json
+    assert (done.json["items"] == typed["items"]) == (not as_text)
+    shown = recommend("--titles", "film [I03]; Something else entirely").stdout.splitlines()[0]
+    latest = (
+        "2 items, the latest: Film [i03]; Something else entirely" if as_text else "1 items, the latest: Film [i03]"
+    )
+    assert shown == f"History of {latest}"
+    session = recommend("--titles", "film [I03]; Something else entirely", "--session", "2", "--json")
+    assert "left out: 1 of 2 titles" in session.stderr

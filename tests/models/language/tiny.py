@@ -22,7 +22,10 @@ TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] | trim }}"
     "{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
-WORDS = "list the items that one person chooses from first to last a chose these which item comes next film of war and love"
+WORDS = (
+    "list the items that one person chooses from first to last a chose these which item comes next "
+    "film of war and love"
+)
 
 
 def byte_level() -> Tokenizer:
@@ -39,8 +42,8 @@ def byte_level() -> Tokenizer:
 def sentence_piece() -> Tokenizer:
     """As Llama 2 and Gemma: a space is ▁, one is put before the text, and the text is normalized."""
     letters = [chr(code) for code in range(32, 127)]
-    words = [*CONTROL, "\n", "▁", *letters, "▁the"]
-    made = Tokenizer(models.BPE({word: at for at, word in enumerate(words)}, [("▁", "t"), ("▁t", "he")][:0]))
+    words = [*CONTROL, "\n", "▁", *letters]
+    made = Tokenizer(models.BPE({word: at for at, word in enumerate(words)}, []))
     made.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     made.decoder = decoders.Metaspace(prepend_scheme="first")
