@@ -13,6 +13,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from genrec.console import remark
 from genrec.errors import MissingPackageError
@@ -63,8 +64,7 @@ def _convert(file: Path, folder: Path) -> None:
     """Write the model beside its place and rename it there; of two processes the first one wins."""
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
         draft.mkdir(parents=True)
         parsed = load_gguf_checkpoint(str(file))
