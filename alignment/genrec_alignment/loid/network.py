@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genrec_alignment.contrast import infonce_both_ways
 from genrec_alignment.loid.config import NetworkConfig
 from genrec_alignment.loid.examples import Batch
-from genrec_alignment.loid.losses import infonce_both_ways
 
 Pair = tuple[Tensor, Tensor]
 

@@ -64,9 +64,7 @@ def standardised(vectors: Floats) -> Floats:
 
 def _body(model: Language) -> PreTrainedModel:
     """Return the blocks without the output matrix, which is of no use here."""
-    from peft import PeftModel
-
-    whole = model.get_base_model() if isinstance(model, PeftModel) else model
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     return whole.base_model
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 from genrec.config import Section
 from genrec.models.decoder import DecoderConfig
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec_alignment.teacher.config import TeacherConfig
 
 
 def _kind_of(raw: Any) -> str:
@@ -63,6 +64,9 @@ class TrainConfig(Section):
         0.0,
         description="Items fewer places apart than this may swap in a training window; for logs of loose order.",
     )
+    teacher: TeacherConfig | None = Field(
+        None, description="A language model that users' vectors are drawn to, in training only; none: without."
+    )
     epochs: PositiveInt = Field(100, description="Passes over the histories, at most.")
     batch_size: PositiveInt = Field(32, description="Histories in a batch, on each process.")
     gradient_accumulation: PositiveInt = Field(1, description="Batches that make one step.")
@@ -99,6 +103,8 @@ class TrainConfig(Section):
     def _target_fits_the_model(self) -> TrainConfig:
         if self.target == "session" and self.model.kind == "decoder":
             raise ValueError("target: session needs model.kind encoder_decoder or lazy_decoder")
+        if self.teacher is not None and self.model.kind == "decoder":
+            raise ValueError("teacher needs model.kind encoder_decoder or lazy_decoder")
         if self.target == "item" and self.session != SessionConfig():
             raise ValueError("session is for target: session, and target is item")
         return self

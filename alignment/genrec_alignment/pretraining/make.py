@@ -39,6 +39,7 @@ from genrec_alignment.pretraining.trainer import HistoryTrainer, PretrainingTrai
 from genrec_alignment.pretraining.unseen import blank_unseen_items
 from genrec_alignment.pretraining.validation import validation_of
 from genrec_alignment.pretraining.windows import Collator, Windows
+from genrec_alignment.teacher.make import add_teacher, forget_teacher
 
 LOG_NAME = "training_log.json"
 
@@ -74,6 +75,7 @@ def make_generator(
     checkpoint = checkpoint_to_resume(run / "generator.partial", settings | inputs, resume, trainer)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
+    forget_teacher(trainer)
     generator = replace(trainer.generator, model=trainer.whole_model())
     if trainer.is_world_process_zero():
         _write(generator, trainer, target, settings, inputs, seed, time.monotonic() - started)
@@ -139,6 +141,8 @@ def _trainer(
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(Progress)
+    if config.teacher is not None and isinstance(trainer, HistoryTrainer):
+        add_teacher(trainer, config.teacher, dataset, partial.with_name("teacher"))
     if config.average:
         if trainer.is_deepspeed_enabled:
             raise ConfigError("DeepSpeed keeps the optimizer's state to itself.", "Say train.average=0.")

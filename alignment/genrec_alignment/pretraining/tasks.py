@@ -102,6 +102,8 @@ class Tasks(TorchDataset[int], ABC):
         self.seed = seed
         self.order_noise = order_noise
         self.epoch = 0
+        # Whose the histories of a batch are; only a teacher asks for it.
+        self.users_of: Callable[[list[npt.NDArray[np.int64]]], torch.Tensor] | None = None
 
     @cached_property
     @abstractmethod
@@ -138,6 +140,8 @@ class Tasks(TorchDataset[int], ABC):
         }
         if any(task.visible is not None for task in tasks):
             inputs["visible"] = torch.from_numpy(_visible(tasks))
+        if self.users_of is not None:
+            inputs["users"] = self.users_of([task.history for task in tasks])
         return inputs
 
     def _target_codes(self, tasks: Sequence[Task]) -> npt.NDArray[np.int64]:

@@ -26,6 +26,7 @@ from genrec_alignment.pretraining.experts import load_figures
 from genrec_alignment.pretraining.tasks import NOTHING, Tasks
 from genrec_alignment.pretraining.validation import Validation
 from genrec_alignment.pretraining.windows import IGNORED, BucketSampler, Windows
+from genrec_alignment.teacher.alignment import HEAD, TeacherAlignment
 
 
 class PretrainingTrainer(Trainer):
@@ -141,7 +142,7 @@ def gathered(model: nn.Module, kind: type[PreTrainedModel], config: PretrainedCo
     """
     weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
     whole = kind(config)
-    whole.load_state_dict(weights)
+    whole.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith(f"{HEAD}.")})
     return whole
 
 
@@ -155,17 +156,22 @@ class HistoryTrainer(PretrainingTrainer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.model_accepts_loss_kwargs = True  # forward divides by the count it is given
+        self.teacher: TeacherAlignment | None = None
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
-        """Return the loss, with the labels smoothed as the settings say."""
-        return super().compute_loss(
-            model, {**inputs, "label_smoothing": self.config.label_smoothing}, *arguments, **options
-        )
+        """Return the loss, with the labels smoothed as the settings say, and aligned with a teacher if any."""
+        inputs = {**inputs, "label_smoothing": self.config.label_smoothing}
+        users = inputs.pop("users", None)
+        loss = super().compute_loss(model, inputs, *arguments, **options)
+        if self.teacher is None or users is None:
+            return loss
+        return self.teacher.total(loss, users, self.state.epoch or 0.0, self.current_gradient_accumulation_steps)
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log the losses, with the loads of sparse experts."""
         if "loss" in logs:
             logs |= load_figures(self.accelerator.unwrap_model(self.model))
+            logs |= self.teacher.figures() if self.teacher else {}
         super().log(logs, *arguments, **options)
 
     def _get_num_items_in_batch(
