@@ -37,7 +37,7 @@ def rows_attention(
     """Return causal attention within each row, as one of transformers' attention functions.
 
     Args:
-        module: the layer; only read for nothing.
+        module: the layer; not needed.
         query: float [1, heads, tokens, dim].
         key: float [1, key heads, tokens, dim].
         value: float [1, key heads, tokens, dim].
@@ -55,9 +55,9 @@ def rows_attention(
     outputs: list[torch.Tensor] = []
     with _kernel(query):
         for group in _groups(lengths):
-            padded = [_padded(rows[group]) for rows in parts]
+            q, k, v = (_padded(rows[group]) for rows in parts)
             attended = F.scaled_dot_product_attention(
-                *padded, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=True
+                q, k, v, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=True
             ).transpose(1, 2)
             outputs += [row[:length] for row, length in zip(attended, lengths[group], strict=True)]
     return torch.cat(outputs).unsqueeze(0), None

@@ -7,7 +7,8 @@ rows beside it.
 
 from __future__ import annotations
 
-from types import MethodType
+from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -23,17 +24,16 @@ def learn_rows_alone(model: PeftModel, vocabulary: SIDVocabulary) -> None:
     for layer in model.modules():
         if isinstance(layer, TrainableTokensLayer):
             forward = _read if isinstance(layer.base_layer, nn.Embedding) else _write
-            layer._genrec_range = (vocabulary.first, vocabulary.size)
-            layer.forward = MethodType(forward, layer)  # type: ignore[method-assign]
+            bound = partial(forward, layer, vocabulary.first, vocabulary.size)
+            layer.forward = bound  # type: ignore[method-assign]
 
 
 def _rows(layer: TrainableTokensLayer) -> torch.Tensor:
     return layer.trainable_tokens_delta[layer.active_adapters[0]]
 
 
-def _read(layer: TrainableTokensLayer, ids: torch.Tensor) -> torch.Tensor:
+def _read(layer: TrainableTokensLayer, first: int, last: int, ids: torch.Tensor) -> torch.Tensor:
     """Return the vectors of tokens, [..., dim], from the trained rows where they are SID tokens."""
-    first, last = layer._genrec_range
     known = layer.base_layer(ids)
     if layer.merged:
         return known
@@ -43,13 +43,12 @@ def _read(layer: TrainableTokensLayer, ids: torch.Tensor) -> torch.Tensor:
     return torch.where(ours[..., None], learned if scale is None else learned * scale.to(learned.dtype), known)
 
 
-def _write(layer: TrainableTokensLayer, hidden: torch.Tensor) -> torch.Tensor:
+def _write(layer: TrainableTokensLayer, first: int, last: int, hidden: torch.Tensor) -> torch.Tensor:
     """Return the scores of all tokens, [..., vocabulary], those of SID tokens by the trained rows."""
-    first, last = layer._genrec_range
     known = layer.base_layer(hidden)
     if layer.merged:
         return known
-    bias = layer.base_layer.bias
+    bias = cast(nn.Linear, layer.base_layer).bias
     rows = _rows(layer)
     if not torch.is_autocast_enabled(hidden.device.type):
         rows = rows.to(hidden.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class TuneTrainer(SFTTrainer):
     def causal_model(self) -> PreTrainedModel:
         """The language model itself, with the adapter working inside it."""
         model = self.accelerator.unwrap_model(self.model)
-        return model.get_base_model() if isinstance(model, PeftModel) else model
+        return cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
 
     def compute_loss_context_manager(self) -> ExitStack:
         """Return the Trainer's contexts, and rows that do not see each other."""
@@ -77,7 +77,11 @@ class TuneTrainer(SFTTrainer):
             return super().training_step(*arguments, **options)
 
     def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: torch.Tensor | None = None
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Return the cross-entropy of a batch's targets, divided by the targets of the whole step."""
         batch: Batch = inputs
