@@ -35,7 +35,8 @@ LENGTH = {"movielens": 5, "kuaisar": 3, "kuaisar-gap": 5}
 MODELS = ("point-wise", "session-wise", "session-wise, best items", "sasrec", "popularity")
 FIGURES = ("recall", "ndcg", "hit", "diversity", "coverage", "repeats")
 # Half of KuaiSAR's videos have nothing but their categories, which many of them share.
-TOKENIZE: Sections = {"collisions": {"max_group": 10_000}}
+# Two levels: fewer, larger ones were worth most on Beauty (docs/experiments.md).
+TOKENIZE: Sections = {"collisions": {"max_group": 10_000}, "quantizer": {"levels": 2, "codebook_size": 256}}
 TRAIN: Sections = {
     # Causal, so that a model learns all positions of a history at once where its targets are single items.
     "model": {
@@ -46,6 +47,7 @@ TRAIN: Sections = {
         "encoder_layers": 2,
         "decoder_layers": 2,
         "causal_encoder": True,
+        "softmax": "catalogue",
     },
     "history_length": 50,
     "dropout": 0.2,
