@@ -34,7 +34,7 @@ class Job:
 
     Args:
         key: what tells it from other rows, such as data, model and seed.
-        sections: the settings: ``data``, ``tokenize``, ``train``, ``evaluate``; without ``train``, of a baseline.
+        sections: the settings: ``data``, ``tokenize``, ``train`` or ``tune`` (a baseline has neither), ``evaluate``.
         run: its run folder.
     """
 
@@ -85,9 +85,9 @@ def run_jobs(jobs: Iterable[Job], file: Path, figures: Sequence[str]) -> None:
 def make_row(job: Job, figures: Sequence[str]) -> Row:
     """Run the stages of a job and return its row."""
     _prepare(job)
-    trained = "train" in job.sections
+    trained = next((verb for verb in ("tune", "train") if verb in job.sections), None)
     if trained:
-        _stage(job.run, "generator", "train", "--resume")
+        _stage(job.run, "generator", trained, "--resume")
     _stage(job.run, "evaluation", "evaluate")
     results = _json(job.run / "evaluation" / "results.json")
     (model,) = results["metrics"]
@@ -135,7 +135,7 @@ def _prepare(job: Job) -> None:
     shared = job.run.parent / f"inputs-{digest}"
     _settings(shared, inputs, seed=0)
     _stage(shared, "dataset", "data")
-    if "train" in job.sections or job.sections.get("tokenize"):
+    if {"train", "tune"} & job.sections.keys() or job.sections.get("tokenize"):
         _stage(shared, "semantic_ids", "tokenize")
     _settings(job.run, job.sections, seed=job.key["seed"])
     for name in ("dataset", "semantic_ids"):
