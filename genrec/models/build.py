@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrec.models.decoder import DecoderConfig, build_decoder
@@ -71,10 +72,11 @@ def _build_language(
 
     from genrec.models.language.base import load_base
     from genrec.models.language.chat import Chat
-    from genrec.models.language.parts import LanguageParts
+    from genrec.models.language.parts import LanguageParts, check_base
     from genrec.models.language.prompts import continuation_prompt, question_prompt
     from genrec.models.language.tokens import add_sid_tokens
 
+    check_base(Path(config.base), catalogue)
     model, tokenizer = load_base(config, dtype or torch.float32, seed)
     vocabulary = add_sid_tokens(model, tokenizer, catalogue, config.sid_start, descriptions, seed)
     make_prompt = continuation_prompt if config.prompt == "continuation" else question_prompt

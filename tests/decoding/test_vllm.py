@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from genrec.models import Generator
+from genrec.models.language import Chat, LanguageParts, add_sid_tokens, continuation_prompt
 from genrec.semantic_ids import Catalogue
 from tests.decoding.worlds import random_codes
+from tests.models.language.tiny import tiny_model, tiny_tokenizer
 
 pytestmark = [
     pytest.mark.vllm,
@@ -25,12 +28,8 @@ pytestmark = [
 SIZES = (12, 12, 4)
 
 
-@pytest.fixture
-def generator(tmp_path: Path) -> Path:
-    """A saved random model of Qwen3's shape beside a catalogue of 150 items."""
-    codes = random_codes(SIZES, 150, np.random.default_rng(0))
-    names = [f"item {index}" for index in range(150)]
-    catalogue = Catalogue(names, codes, SIZES, names)
+def of_items_only(catalogue: Catalogue) -> Generator:
+    """A random model of Qwen3's shape whose only words are SID tokens."""
     config = Qwen3Config(
         vocab_size=64,
         hidden_size=64,
@@ -45,9 +44,24 @@ def generator(tmp_path: Path) -> Path:
         eos_token_id=2,
         pad_token_id=0,
     )
-    Qwen3ForCausalLM(config).save_pretrained(tmp_path)
-    catalogue.vocabulary.to_tokenizer().save_pretrained(tmp_path)
-    catalogue.save(tmp_path / "catalogue")
+    return Generator(Qwen3ForCausalLM(config).eval(), catalogue, 20)
+
+
+def of_words(catalogue: Catalogue) -> Generator:
+    """A random language model of Llama's shape whose SID tokens come after its words."""
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(len(tokenizer), head_dim=32)
+    vocabulary = add_sid_tokens(model, tokenizer, catalogue, "noise", [], 0)
+    parts = LanguageParts(tokenizer, vocabulary, continuation_prompt(Chat(tokenizer), vocabulary))
+    return Generator(model, catalogue, 20, language=parts)
+
+
+@pytest.fixture(params=[of_items_only, of_words])
+def generator(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A saved generator of 150 items."""
+    codes = random_codes(SIZES, 150, np.random.default_rng(0))
+    names = [f"item {index}" for index in range(150)]
+    request.param(Catalogue(names, codes, SIZES, names)).save_pretrained(tmp_path)
     return tmp_path
 
 
@@ -64,7 +78,7 @@ def test_vllm_finds_what_the_tree_search_finds(generator: Path, root: Path) -> N
     )
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    legal = set(map(tuple, Catalogue.load(generator / "catalogue").tokens.tolist()))
+    legal = set(map(tuple, Generator.from_pretrained(generator).tokens.tolist()))
     sampled = np.asarray(report.pop("sampled")).reshape(-1, 3)
     assert len(sampled) == 3 * 8 * 2  # prompts, samples, and two items in each
     assert {tuple(row) for row in sampled.tolist()} <= legal

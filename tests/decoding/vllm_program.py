@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 
 os.environ.update(
     VLLM_CPU_KVCACHE_SPACE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", HF_HUB_OFFLINE="1", VLLM_LOGGING_LEVEL="ERROR"
@@ -19,27 +18,22 @@ os.environ.update(
 
 def main(folder: str) -> None:
     """Search the same prompts with both."""
-    from transformers import AutoModelForCausalLM
+    import numpy as np
     from vllm import LLM, SamplingParams
 
     from genrec.decoding import TreeBeamSearch, Trie
     from genrec.decoding.vllm import engine_settings, search
-    from genrec.semantic_ids import Catalogue
+    from genrec.models import Generator
 
-    catalogue = Catalogue.load(Path(folder) / "catalogue")
-    prompts = [
-        [1, *catalogue.tokens[start : start + length].ravel().tolist()]
-        for start, length in ((0, 3), (5, 12), (9, 1))
-    ]
-    tree = TreeBeamSearch(
-        AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(),
-        Trie.build(catalogue.codes, catalogue.codebook_sizes),
-        catalogue.vocabulary.offsets,
-    )
+    generator = Generator.from_pretrained(folder)
+    catalogue = generator.catalogue
+    prompts = [generator.prompt(np.arange(start, start + length)) for start, length in ((0, 3), (5, 12), (9, 1))]
+    trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
+    tree = TreeBeamSearch(generator.model, trie, generator.vocabulary.offsets)
     llm = LLM(
         folder,
         dtype="float32",
-        max_model_len=64,
+        max_model_len=generator.model.config.max_position_embeddings,
         block_size=32,
         enforce_eager=True,
         disable_log_stats=True,
@@ -49,7 +43,7 @@ def main(folder: str) -> None:
     sampled = llm.generate([{"prompt_token_ids": prompt} for prompt in prompts], sampling, use_tqdm=False)
     report: dict[str, object] = {"sampled": [list(one.token_ids) for of in sampled for one in of.outputs]}
     for beams in (4, 16):
-        found, wanted = search(llm, catalogue, prompts, beams), tree(prompts, beams=beams)
+        found, wanted = search(llm, catalogue, prompts, beams, generator.vocabulary), tree(prompts, beams=beams)
         report[str(beams)] = {
             "vllm": [found.items.tolist(), found.scores.tolist()],
             "tree": [wanted.items.tolist(), wanted.scores.tolist()],

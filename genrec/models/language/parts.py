@@ -91,6 +91,32 @@ def saved_vocabulary(folder: Path, catalogue: Catalogue) -> SIDVocabulary:
     return SIDVocabulary(sizes, settings["first"])
 
 
+def check_base(folder: Path, catalogue: Catalogue) -> None:
+    """Check that a base which is a generator itself means by its SID tokens what a catalogue does.
+
+    The catalogue may have other items than the generator's; an item of both must have the same ID.
+
+    Args:
+        folder: of the base; nothing is checked if it is no generator of a language model.
+        catalogue: the items to be learnt.
+
+    Raises:
+        ArtifactError: if the IDs are others.
+    """
+    if not (folder / FILE).is_file():
+        return
+    learnt = Catalogue.load(folder / "catalogue")
+    shared = [item for item in catalogue.item_ids if item in learnt.index_of]
+    same = learnt.codebook_sizes == catalogue.codebook_sizes and bool(
+        (learnt.codes[learnt.indices(shared)] == catalogue.codes[catalogue.indices(shared)]).all()
+    )
+    if not shared or not same:
+        raise ArtifactError(
+            f"The base {folder} is a generator of other semantic IDs than the catalogue's.",
+            "Start from a plain language model, or from a generator of these IDs.",
+        )
+
+
 def check_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary: SIDVocabulary, folder: Path) -> None:
     """Check that a tokenizer writes every SID token with the id that the vocabulary gives it.
 

@@ -49,10 +49,10 @@ def add_sid_tokens(
     Raises:
         ArtifactError: if the tokenizer has other SID tokens, or only some of these.
     """
-    vocabulary = _present(tokenizer, catalogue)
+    known = _present(tokenizer, catalogue)
     _set_padding(tokenizer)
-    if vocabulary is None:
-        vocabulary = _add(tokenizer, catalogue)
+    vocabulary = known or _add(tokenizer, catalogue)
+    if known is None or vocabulary.size > len(_tables(model)[0]):
         _grow(model, vocabulary.size)
         _start_rows(model, tokenizer, vocabulary, catalogue, start, descriptions, seed)
     _grow(model, len(tokenizer))

@@ -223,6 +223,19 @@ def test_bases_are_named_by_folder_and_refused_in_one_message(tmp_path: Path) ->
     assert made.vocabulary.codebook_sizes == SIZES
 
 
+def test_a_base_that_is_a_generator_must_mean_the_same_by_its_codes(saved: Path) -> None:
+    config, items = LanguageConfig(base=str(saved)), tiny_catalogue()
+    fewer = build_generator(config, items.take(np.arange(3, 20)), 4)
+    assert torch.equal(
+        fewer.model.get_input_embeddings().weight, Generator.from_pretrained(saved).model.lm_head.weight
+    )
+    others = items.take(np.arange(20)).extended(tiny_catalogue(seed=5).take(np.arange(20, 25)))
+    strangers = replace(items, item_ids=[f"other {item}" for item in items.item_ids])
+    for other in (others, strangers, tiny_catalogue(sizes=(5, 4, 4))):
+        with pytest.raises(ArtifactError, match="a generator of other semantic IDs than the catalogue's"):
+            build_generator(config, other, 4)
+
+
 def test_a_random_start_has_the_shape_and_nothing_else_of_the_base(tmp_path: Path) -> None:
     base = str(write_base(tmp_path, spare=7))
     known = build_generator(LanguageConfig(base=base), tiny_catalogue(), 4).model.state_dict()

@@ -184,6 +184,16 @@ def test_a_base_with_all_sid_tokens_keeps_them() -> None:
     assert torch.equal(model.get_input_embeddings().weight, rows)
 
 
+def test_a_model_without_rows_for_the_sid_tokens_of_its_tokenizer_gets_them() -> None:
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(len(tokenizer))
+    vocabulary = add_sid_tokens(tiny_model(len(tokenizer)), tokenizer, CATALOGUE, "noise", [], 0)
+    assert add_sid_tokens(model, tokenizer, CATALOGUE, "noise", [], 0) == vocabulary
+    rows = model.get_input_embeddings().weight
+    assert len(rows) == vocabulary.size
+    assert rows[vocabulary.first :].std() == pytest.approx(float(rows[: vocabulary.first].std()), rel=0.3)
+
+
 @pytest.mark.parametrize(
     "own",
     [

@@ -74,17 +74,18 @@ def tiny_tokenizer(
     return made
 
 
-def tiny_model(words: int, tied: bool = True, seed: int = 0, positions: int = 512) -> PreTrainedModel:
+def tiny_model(words: int, tied: bool = True, seed: int = 0, head_dim: int = 8) -> PreTrainedModel:
     """A random Llama, whose scores are well spread out."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=words,
         hidden_size=16,
+        head_dim=head_dim,
         intermediate_size=24,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=positions,
+        max_position_embeddings=512,
         initializer_range=0.3,
         tie_word_embeddings=tied,
         bos_token_id=0,
