@@ -34,7 +34,7 @@ class Job:
 
     Args:
         key: what tells it from other rows, such as data, model and seed.
-        sections: the settings: ``data``, ``tokenize``, ``train`` or ``tune`` (a baseline has neither), ``evaluate``.
+        sections: the settings: ``data``, ``tokenize``, ``train`` or ``tune`` (baselines: none), ``evaluate``.
         run: its run folder.
     """
 

@@ -34,6 +34,8 @@ import polars as pl
 import yaml
 from experiments import Job, Row, Sections, add_row, make_row, merged, read_rows
 
+from genrec_eval.metrics.ranks import hits_within
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ("movielens", "beauty")
 LANGUAGE = ("lora", "lora-unaligned", "full", "full-random")
@@ -147,7 +149,7 @@ def cold_recall(run: Path, model: str, k: int = 10) -> Row:
     log = pl.read_parquet(run / "dataset" / "interactions.parquet", columns=["item_id", "split"])
     warm = log.filter(pl.col("split") == "train")["item_id"].unique()
     ranks = pl.read_parquet(run / "evaluation" / "ranks.parquet").filter(~pl.col("item_id").is_in(warm.implode()))
-    found = (ranks[model] <= k).fill_null(False)
+    found = hits_within(ranks[model].to_numpy(), k)
     return {"cold_examples": len(ranks), "cold_recall@10": round(float(found.mean()), 5) if len(ranks) else None}
 
 

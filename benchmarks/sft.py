@@ -10,6 +10,8 @@ order, padded to the longest. Tokens a second are those of the rows, prompt and 
 The trainers take turns, and what is printed is the median of the rounds and of the rounds' ratios. `floor` is what
 the matrix products alone would allow: 4 floating-point operations for each weight and token (6 where all weights
 learn), at the rate that this machine multiplies matrices of the model's width.
+
+The bare trainer trains LoRA alone: TRL's fused head does not take peft's trainable token rows. Ours trains both.
 """
 
 from __future__ import annotations
@@ -42,28 +44,7 @@ from genrec_alignment.tasks.rows import Encoder
 from genrec_alignment.tasks.task import TaskRow
 
 SIZES, ITEMS, MEAN_LENGTH, HISTORY = (256, 256, 256), 5000, 8, 50
-WORDS = [
-    "set",
-    "of",
-    "the",
-    "blue",
-    "hair",
-    "cream",
-    "oil",
-    "brush",
-    "natural",
-    "care",
-    "men",
-    "women",
-    "soap",
-    "perfume",
-    "spray",
-    "nail",
-    "polish",
-    "kit",
-    "dry",
-    "skin",
-]
+WORDS = "set of the blue hair cream oil brush care men women soap perfume spray nail polish kit dry skin".split()  # noqa: SIM905
 LORA = LoraSettings(rank=8, alpha=16)
 
 
@@ -148,20 +129,14 @@ def _rows(options: argparse.Namespace, catalogue: Catalogue) -> Rows:
 
 
 def bare(options: argparse.Namespace, catalogue: Catalogue, rows: Rows, dtype: torch.dtype) -> float:
-    """Return the tokens a second of TRL's own trainer: padded batches, peft's token rows, autocast for bfloat16."""
+    """Return the tokens a second of TRL's own trainer: padded batches, autocast for bfloat16.
+
+    It trains LoRA alone: TRL's fused head does not take peft's trainable token rows. That is less work than ours.
+    """
     generator = _generator(options, catalogue)
-    vocabulary = generator.vocabulary
     assert generator.language is not None
-    model = get_peft_model(
-        generator.model,
-        LoraConfig(
-            r=LORA.rank,
-            lora_alpha=int(LORA.alpha),
-            target_modules="all-linear",
-            trainable_token_indices=list(range(vocabulary.first, vocabulary.size)),
-            task_type="CAUSAL_LM",
-        ),
-    )
+    lora = LoraConfig(r=LORA.rank, lora_alpha=int(LORA.alpha), target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(generator.model, lora)
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,

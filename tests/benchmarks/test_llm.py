@@ -59,7 +59,7 @@ def test_cold_items_are_those_that_training_never_shows(llm: tuple[ModuleType, A
     (tmp_path / "evaluation").mkdir()
     log = {"item_id": ["a", "b", "c"], "split": ["train", "valid", "test"]}
     pl.DataFrame(log).write_parquet(tmp_path / "dataset" / "interactions.parquet")
-    ranks = {"item_id": ["a", "b", "c", "c", "c"], "generator": [1, 2, 10, 11, None]}
+    ranks = {"item_id": ["a", "b", "c", "c", "c"], "generator": [1, 2, 10, 11, 0]}
     pl.DataFrame(ranks).write_parquet(tmp_path / "evaluation" / "ranks.parquet")
     assert module.cold_recall(tmp_path, "generator") == {"cold_examples": 4, "cold_recall@10": 0.5}
     results = {"metrics": {"generator": {}}, "invalid_share": 0.0}
