@@ -19,7 +19,8 @@ def write_tiny_language(folder: Path, hidden_size: int = 16) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(words), hidden_size=hidden_size, intermediate_size=24, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, eos_token_id=0, bos_token_id=None, tie_word_embeddings=True, initializer_range=0.3,
+        num_attention_heads=2, num_key_value_heads=1, eos_token_id=0, bos_token_id=None, tie_word_embeddings=True,
+        initializer_range=0.3,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Training with a teacher: vectors are made once, the student comes nearer, the saved generator knows of nothing."""
+"""A teacher in training: vectors are made once, the student comes nearer, what is saved knows nothing of it."""
 
 from __future__ import annotations
 
