@@ -78,6 +78,16 @@ def test_restricted_sessions_take_allowed_items_only_and_each_once(seed: int) ->
         np.testing.assert_allclose(found.scores[row], wanted.scores[0], rtol=0, atol=1e-4)
 
 
+def test_a_branch_whose_allowed_items_are_all_excluded_takes_no_beam() -> None:
+    world = World.random("llama", (4, 4, 3), 40, 0)
+    search = TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)
+    [prompt] = random_prompts([5], world.vocabulary, np.random.default_rng(0))
+    pair = [np.flatnonzero(world.codes[:, 0] == code)[0] for code in (0, 1)]
+    # One of the two lies on the better branch, where items that are not allowed are left.
+    for gone, left in (pair, pair[::-1]):
+        assert search([prompt], beams=1, exclude=[[gone]], within=[world.codes[pair]]).items.tolist() == [[left]]
+
+
 def test_the_search_is_no_wider_than_the_prefixes() -> None:
     world = World.random("qwen3", (5, 4, 3), 50, seed=3)
     widths = []

@@ -91,7 +91,9 @@ def thought_form(chat: Chat, vocabulary: SIDVocabulary) -> ThoughtForm:
 
 def _mark_ids(chat: Chat) -> list[int]:
     ids = chat.tokenizer(END_OF_THOUGHT, add_special_tokens=False)["input_ids"]
-    if END_OF_THOUGHT not in chat.tokenizer.decode(chat.completion(f"x{END_OF_THOUGHT}")):
+    if END_OF_THOUGHT not in chat.tokenizer.decode(
+        chat.completion(f"x{END_OF_THOUGHT}"), clean_up_tokenization_spaces=False
+    ):
         raise ArtifactError(
             f"The base's tokenizer does not keep the text {END_OF_THOUGHT!r}, by which a thought's end is known.",
             "Take a base whose tokenizer keeps capitals and line ends.",
