@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +64,8 @@ def standardised(vectors: Floats) -> Floats:
 
 def _body(model: Language) -> PreTrainedModel:
     """Return the blocks without the output matrix, which is of no use here."""
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return whole.base_model
+    whole = cast("PeftModel", model).get_base_model() if hasattr(model, "get_base_model") else model
+    return cast("PreTrainedModel", whole.base_model)
 
 
 def _batches(rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -163,7 +163,7 @@ class HistoryTrainer(PretrainingTrainer):
         inputs = {**inputs, "label_smoothing": self.config.label_smoothing}
         users = inputs.pop("users", None)
         loss = super().compute_loss(model, inputs, *arguments, **options)
-        if self.teacher is None or users is None:
+        if self.teacher is None or users is None or not isinstance(loss, torch.Tensor):
             return loss
         return self.teacher.total(loss, users, self.state.epoch or 0.0, self.current_gradient_accumulation_steps)
 
