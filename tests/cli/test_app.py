@@ -79,11 +79,11 @@ def assert_refused(done: Done, *words: str) -> None:
         assert word in done.stderr
 
 
-def test_all_ten_verbs_are_there(run: Run) -> None:
+def test_all_verbs_are_there(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert VERBS[:6] == ("demo", "init", "data", "tokenize", "train", "evaluate")
-    assert VERBS[6:] == ("report", "recommend", "catalogue", "doctor")
+    assert VERBS[:7] == ("demo", "init", "data", "tokenize", "train", "tune", "evaluate")
+    assert VERBS[7:] == ("report", "recommend", "think", "catalogue", "loid", "doctor")
     for verb in VERBS:
         assert f" {verb} " in done.stdout
 
