@@ -189,7 +189,7 @@ def test_a_model_without_rows_for_the_sid_tokens_of_its_tokenizer_gets_them() ->
     model = tiny_model(len(tokenizer))
     vocabulary = add_sid_tokens(tiny_model(len(tokenizer)), tokenizer, CATALOGUE, "noise", [], 0)
     assert add_sid_tokens(model, tokenizer, CATALOGUE, "noise", [], 0) == vocabulary
-    rows = model.get_input_embeddings().weight
+    rows = model.get_input_embeddings().weight.detach()
     assert len(rows) == vocabulary.size
     assert rows[vocabulary.first :].std() == pytest.approx(float(rows[: vocabulary.first].std()), rel=0.3)
 
