@@ -88,7 +88,7 @@ class TuneTrainer(SFTTrainer):
         outputs = model(
             input_ids=batch["input_ids"],
             position_ids=batch["position_ids"],
-            row_lengths=batch["row_lengths"],
+            row_groups=batch["row_groups"],
             logits_to_keep=batch["places"],
             use_cache=False,
         )
@@ -101,6 +101,11 @@ class TuneTrainer(SFTTrainer):
         """Return how many tokens a step learns, over all its batches and processes."""
         count = torch.tensor(sum(len(batch["targets"]) for batch in batch_samples), device=device)
         return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
+
+    def _track_num_input_tokens(self, inputs: Batch) -> None:
+        """Count the tokens of the rows, those of a prompt that rows share with each of them."""
+        tokens = torch.tensor(inputs["row_tokens"], device=self.args.device)
+        self.state.num_input_tokens_seen += int(self.accelerator.gather(tokens).sum())
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Return recall and NDCG of the items recommended for the validation examples, and how long that took."""

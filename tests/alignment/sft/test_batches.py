@@ -8,66 +8,103 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genrec_alignment.sft.attention import _groups, attending_to_rows
+from genrec_alignment.sft.attention import attending_to_rows, similar
 from genrec_alignment.sft.batches import collate
 from genrec_alignment.tasks.packing import IGNORED
 from tests.models.language.tiny import tiny_model
 
-LENGTHS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=3)
+# Of each row: which of three prompts it begins with (0: one of its own), and how many tokens it learns.
+ROWS = st.lists(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=5), min_size=1, max_size=3
+)
+PROMPTS = {1: 5, 2: 9}
+Row = tuple[list[int], list[int]]
 
 
-def _blocks(lengths: list[list[int]], seed: int = 0) -> list[dict[str, list[int]]]:
+def _rows(drawn: list[list[tuple[int, int]]], seed: int = 0) -> list[list[Row]]:
+    """Return blocks of rows, each its tokens and its labels."""
     rng = np.random.default_rng(seed)
-    blocks = []
-    for block in lengths:
-        ids = rng.integers(0, 50, sum(block))
-        labels = np.where(rng.random(sum(block)) < 0.6, ids, IGNORED)
-        positions = np.concatenate([np.arange(length) for length in block])
-        blocks.append({"input_ids": ids.tolist(), "labels": labels.tolist(), "position_ids": positions.tolist()})
-    return blocks
+    prompts = {kind: rng.integers(0, 50, length).tolist() for kind, length in PROMPTS.items()}
+
+    def row(kind: int, learned: int) -> Row:
+        prompt = prompts.get(kind) or rng.integers(0, 50, 3).tolist()
+        answer = rng.integers(0, 50, learned).tolist()
+        return [*prompt, *answer], [IGNORED] * len(prompt) + answer
+
+    return [[row(*each) for each in block] for block in drawn]
 
 
-@given(lengths=LENGTHS)
-def test_a_batch_holds_every_row_once_the_longest_first(lengths: list[list[int]]) -> None:
-    blocks = _blocks(lengths)
-    batch = collate(blocks)
-    rows = sorted(length for block in lengths for length in block)
-    assert batch["row_lengths"] == rows[::-1]
-    assert sorted(batch["input_ids"][0].tolist()) == sorted(
-        token for block in blocks for token in block["input_ids"]
-    )
-    starts = np.cumsum([0, *batch["row_lengths"][:-1]])
-    assert np.array_equal(np.flatnonzero(batch["position_ids"][0].numpy() == 0), starts)
-    learned = sum(
-        label != IGNORED and place > 0
-        for block in blocks
-        for label, place in zip(block["labels"], block["position_ids"], strict=True)
-    )
-    assert len(batch["places"]) == len(batch["targets"]) == learned
-    assert torch.equal(batch["input_ids"][0, batch["places"] + 1], batch["targets"])
+def _blocks(rows: list[list[Row]]) -> list[dict[str, list[int]]]:
+    return [
+        {
+            "input_ids": [token for ids, _ in block for token in ids],
+            "labels": [label for _, labels in block for label in labels],
+            "position_ids": [place for ids, _ in block for place in range(len(ids))],
+        }
+        for block in rows
+    ]
 
 
-@given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=30).map(lambda rows: sorted(rows, reverse=True)))
+def _loss_alone(model: torch.nn.Module, rows: list[list[Row]]) -> torch.Tensor:
+    """The summed loss of the rows, each read by itself."""
+    total = torch.zeros(())
+    for ids, labels in (row for block in rows for row in block):
+        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(labels[1:]), reduction="sum")
+    return total
+
+
+def _loss_packed(model: torch.nn.Module, rows: list[list[Row]]) -> torch.Tensor:
+    batch = collate(_blocks(rows))
+    with attending_to_rows(model):  # type: ignore[arg-type]
+        logits = model(
+            input_ids=batch["input_ids"],
+            position_ids=batch["position_ids"],
+            row_groups=batch["row_groups"],
+            logits_to_keep=batch["places"],
+        ).logits[0]
+    return torch.nn.functional.cross_entropy(logits.float(), batch["targets"], reduction="sum")
+
+
+@given(drawn=ROWS)
+def test_a_batch_holds_every_rows_targets_and_a_shared_prompt_once(drawn: list[list[tuple[int, int]]]) -> None:
+    rows = _rows(drawn)
+    batch = collate(_blocks(rows))
+    learned = sorted(label for block in rows for _, labels in block for label in labels if label != IGNORED)
+    assert sorted(batch["targets"].tolist()) == learned
+    assert batch["row_tokens"] == sum(len(ids) for block in rows for ids, _ in block)
+    kinds = [kind for block in drawn for kind, _ in block]
+    spared = sum(PROMPTS[kind] * (kinds.count(kind) - 1) for kind in PROMPTS if kind in kinds)
+    assert batch["input_ids"].shape[1] == batch["row_tokens"] - spared
+    assert sum(map(sum, batch["row_groups"])) == batch["input_ids"].shape[1] == batch["position_ids"].shape[1]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_loss_and_its_gradients_are_those_of_the_rows_one_by_one(tied: bool) -> None:
+    rows = _rows([[(1, 7), (0, 3), (1, 2)], [(2, 5), (1, 4), (0, 9), (2, 1)]])
+    gradients = []
+    for loss in (_loss_alone, _loss_packed):
+        model = tiny_model(50, tied)
+        value = loss(model, rows)
+        value.backward()
+        gradients.append([value.detach(), *(weight.grad for weight in model.parameters())])
+    for alone, packed in zip(*gradients, strict=True):
+        assert torch.allclose(alone, packed, rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_changes_the_loss_by_its_rounding_alone() -> None:
+    rows = _rows([[(1, 7), (0, 3), (1, 2)], [(2, 5), (1, 4)]])
+    with torch.no_grad():
+        exact = _loss_alone(tiny_model(50), rows)
+        rounded = _loss_packed(tiny_model(50).to(torch.bfloat16), rows)
+    assert rounded == pytest.approx(float(exact), rel=0.02)
+
+
+@given(lengths=st.lists(st.integers(1, 300), max_size=30).map(lambda rows: sorted(rows, reverse=True)))
 def test_rows_of_a_group_are_of_about_equal_length(lengths: list[int]) -> None:
-    groups = _groups(lengths)
+    groups = similar(lengths)
     assert [row for group in groups for row in lengths[group]] == lengths
     assert all(lengths[group][0] <= 1.25 * lengths[group][-1] for group in groups)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packed_rows_give_the_logits_of_the_rows_alone(dtype: torch.dtype) -> None:
-    model = tiny_model(50).to(dtype)
-    batch = collate(_blocks([[7, 3, 12], [5, 1, 11]]))
-    with attending_to_rows(model), torch.no_grad():
-        packed = model(
-            input_ids=batch["input_ids"], position_ids=batch["position_ids"], row_lengths=batch["row_lengths"]
-        ).logits[0]
-    at = 0
-    for length in batch["row_lengths"]:
-        with torch.no_grad():
-            alone = model(input_ids=batch["input_ids"][:, at : at + length]).logits[0]
-        assert torch.allclose(packed[at : at + length], alone, atol=1e-4 if dtype == torch.float32 else 0.1)
-        at += length
 
 
 def test_the_models_own_attention_is_back_afterwards() -> None:
