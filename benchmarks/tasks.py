@@ -22,18 +22,19 @@ from genrec.semantic_ids import Catalogue
 from genrec_alignment.tasks import Mixture, MixtureConfig, TaskSource, measure_fill, pack, stream_rows
 
 HISTORY_LENGTH = 50
+PAPERS = ("lc-rec", "minionerec", "onerec-think")
 COLUMNS = ("mixture", "rows an epoch", "rows/s", "tokens/s", "learned", "blocks filled")
 
 
 def mixtures(folder: Path) -> dict[str, MixtureConfig]:
-    """Return the default mixture, the serving task alone, and the recipes."""
+    """Return the default mixture, the serving task alone, and those of the papers' recipes."""
     found: dict[str, MixtureConfig] = {
         "default": MixtureConfig(),
         "continue_history": MixtureConfig(weights={"continue_history": 1}),
     }
-    for file in sorted(folder.glob("tasks-*.yaml")):
-        tasks = yaml.safe_load(file.read_text(encoding="utf-8"))["tasks"]
-        found[file.stem.removeprefix("tasks-")] = MixtureConfig.model_validate(tasks)
+    for name in PAPERS:
+        recipe = yaml.safe_load((folder / f"llm-{name}.yaml").read_text(encoding="utf-8"))
+        found[name] = MixtureConfig.model_validate(recipe["tune"]["stages"][-1]["tasks"])
     return found
 
 
