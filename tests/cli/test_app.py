@@ -101,7 +101,7 @@ def test_version(run: Run) -> None:
 
 
 def test_an_unknown_verb_gets_a_suggestion(run: Run) -> None:
-    assert_refused(run("trian"), "No such command 'trian'", "Did you mean 'train'?")
+    assert_refused(run("tokenise"), "No such command 'tokenise'", "Did you mean 'tokenize'?")
 
 
 def test_an_unknown_option_gets_a_suggestion(run: Run) -> None:

@@ -30,5 +30,10 @@ class RationaleConfig(Section):
 class ThinkConfig(Section):
     """The ``think`` section."""
 
-    rationales: RationaleConfig = Field(default_factory=RationaleConfig)
-    ahead: AheadConfig = Field(default_factory=AheadConfig)
+    rationales: RationaleConfig = Field(
+        default_factory=RationaleConfig, description="Texts that say why an item follows a history, to learn from."
+    )
+    ahead: AheadConfig = Field(
+        default_factory=AheadConfig,
+        description="Beginnings of IDs for each user, prepared for Think-Ahead serving.",
+    )

@@ -85,7 +85,7 @@ def test_what_is_expected_of_a_merge_is_the_sum_of_the_changes(tiny_base: Path, 
     wanted = (one + two).flatten()
     draws = [_merged(tiny_base, adapters, seed=seed).flatten() for seed in range(6)]
     slope = torch.stack(draws).mean(dim=0) @ wanted / (wanted @ wanted)
-    assert slope == pytest.approx(1.0, abs=0.12)  # without rescaling it were 0.5
+    assert slope.item() == pytest.approx(1.0, abs=0.12)  # without rescaling it were 0.5
 
 
 def test_the_seed_decides_what_is_dropped(tiny_base: Path, adapters: list[Path]) -> None:
