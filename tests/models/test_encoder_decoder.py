@@ -51,7 +51,7 @@ def test_later_items_depend_on_earlier_ones_of_the_session() -> None:
     last_changed[0, 0, 1, 0] = (session[0, 0, 1, 0] + 1) % 5
 
     def of_item(targets: torch.Tensor, item: int) -> torch.Tensor:
-        states = model._decode_targets(model.encode(history), targets, None)
+        states = model.decode_targets(model.encode(history), targets, None)
         return states[0, 0, item]
 
     assert not torch.allclose(of_item(session, 1), of_item(first_changed, 1))

@@ -103,13 +103,13 @@ class HistoryModel(PreTrainedModel):
         history = HistoryBatch(history_codes, history_rows, history_features, history_mask)
         if visible is not None and (self.reader is not None or not self.encoder.causal):
             raise ValueError("a history that is read as a whole has one task: give no visible")
-        states = self._decode_targets(self.encode(history), target_codes, visible)
+        states = self.decode_targets(self.encode(history), target_codes, visible)
         real = target_codes[..., 0] != IGNORED
         states, codes = states[real], target_codes[real]  # [targets, levels, hidden], [targets, levels]
         losses = torch.stack(
             [
                 code_loss(self.logits(states[:, level], level).float(), codes[:, level], legal, label_smoothing)
-                for level, legal in enumerate(self._competitors(codes))
+                for level, legal in enumerate(self.competitors(codes))
             ]
         )
         total = losses.mean() if self.averages_codes else losses.sum()
@@ -148,7 +148,7 @@ class HistoryModel(PreTrainedModel):
         history = CrossView(memory.keys, memory.values, self.rotary(place), memory.mask[:, None, None])
         return self.logits(self._run(self.codes(input_ids), seen, history), level)
 
-    def _competitors(self, codes: Tensor) -> Iterable[Tensor | None]:
+    def competitors(self, codes: Tensor) -> Iterable[Tensor | None]:
         """Return for each level what codes [items, levels] compete with; see :func:`code_loss`."""
         if not self.over_catalogue:
             return [None] * codes.shape[1]
@@ -163,7 +163,7 @@ class HistoryModel(PreTrainedModel):
         weight = self.codes.weight[1:][rows] if self.head is None else self.head.weight[rows]
         return functional.linear(states, weight)
 
-    def _decode_targets(self, memory: Memory, target_codes: Tensor, visible: Tensor | None) -> Tensor:
+    def decode_targets(self, memory: Memory, target_codes: Tensor, visible: Tensor | None) -> Tensor:
         """Return the states that predict each code, [batch, tasks, items, levels, hidden]."""
         batch, tasks, items, levels = target_codes.shape
         tokens = functional.pad(target_codes.clamp(min=0) + self.codes.first, (1, 0))  # BOS, which is 0, first
