@@ -1,0 +1,139 @@
+"""Read a trained reward model and score sessions with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+
+from genrec.data import Dataset
+from genrec.data.features import Features
+from genrec.errors import ArtifactError
+from genrec.models.histories import Events
+from genrec.semantic_ids import Catalogue
+from genrec_alignment.reward.config import NetworkConfig
+from genrec_alignment.reward.inputs import History, LoggedEvents, RewardInputs
+from genrec_alignment.reward.network import SessionRewardModel
+
+FEATURES_FILE = "features.json"
+_AT_ONCE = 1 << 16  # items of sessions in one forward pass, at most (one history's sessions stay together)
+_AGAIN = "Make the reward models again: genrec_alignment.reward.make.make_reward"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a reward model says of sessions.
+
+    Args:
+        names: the objectives.
+        objectives: float32 [n, k, objectives], probabilities; 0 for a session without items.
+        merged: float32 [n, k], their sum by the recipe's weights. A session without items has the least value that
+            a merged reward can have, so that it is never a winner.
+    """
+
+    names: tuple[str, ...]
+    objectives: npt.NDArray[np.float32]
+    merged: npt.NDArray[np.float32]
+
+
+class RewardScorer:
+    """A reward model with what it needs to read items: catalogue, table rows, features.
+
+    Args:
+        model: trained.
+        inputs: makes tensors of items.
+    """
+
+    def __init__(self, model: SessionRewardModel, inputs: RewardInputs) -> None:
+        self.model, self.inputs = model.eval(), inputs
+        self.names = tuple(model.config.objectives)
+        self.weights = np.asarray(model.config.weights, dtype=np.float32)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, catalogue: Catalogue | None = None) -> RewardScorer:
+        """Read what :meth:`save_pretrained` wrote.
+
+        Args:
+            folder: such as ``run/reward/model`` or ``run/reward/judge``.
+            catalogue: the catalogue whose ``item_index`` will be scored; None: the model's own, unchecked.
+
+        Raises:
+            ArtifactError: if the folder holds no reward model, or it was trained with another catalogue.
+        """
+        folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise ArtifactError(f"{folder} holds no reward model.", _AGAIN)
+        try:
+            model = SessionRewardModel.from_pretrained(folder)
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            raise ArtifactError(f"{folder} holds no readable reward model: {error}", _AGAIN) from error
+        own = Catalogue.load(folder)
+        if catalogue is not None and catalogue.digest != model.config.catalogue_digest:
+            raise ArtifactError(f"{folder} was trained with another catalogue, or another version of it.", _AGAIN)
+        rows = table_rows(np.asarray(model.config.known, dtype=np.int64), len(own))
+        shape = NetworkConfig.model_validate(model.config.shape)
+        features = Features.load(folder / FEATURES_FILE)
+        return cls(model, RewardInputs(own, rows, features, shape.history_length))
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration, catalogue and features into ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.inputs.catalogue.save(folder)
+        self.inputs.features.save(folder / FEATURES_FILE)
+
+    def events(self, dataset: Dataset, starts: Sequence[int], stops: Sequence[int]) -> list[Events]:
+        """Return histories of a dataset with the features that the model reads.
+
+        Args:
+            dataset: whose rows ``starts`` and ``stops`` count, as :class:`~genrec.data.Examples` has them.
+            starts: the row that each history begins with.
+            stops: the row after the last of each.
+        """
+        logged = LoggedEvents(dataset, self.inputs.features)
+        ends = zip(starts, stops, strict=True)
+        return [logged.slice(int(start), int(stop), self.inputs.history_length) for start, stop in ends]
+
+    def score(self, histories: Sequence[History], sessions: npt.NDArray[np.integer]) -> Scores:
+        """Return the rewards of k sessions for each history.
+
+        Args:
+            histories: n arrays of ``item_index``, or events with features; oldest first; may be empty.
+            sessions: int [n, k, m], ``item_index``; -1 is padding. With m = 1 it ranks candidates.
+
+        Raises:
+            ValueError: if the counts differ, or an index is none of the catalogue's.
+        """
+        if len(histories) != len(sessions):
+            raise ValueError(f"{len(histories)} histories for {len(sessions)} rows of sessions")
+        n, k, m = sessions.shape
+        step = max(1, _AT_ONCE // max(1, k * m))
+        parts = [
+            self._probabilities(histories[start : start + step], sessions[start : start + step])
+            for start in range(0, n, step)
+        ]
+        empty = (sessions < 0).all(-1)
+        objectives = np.concatenate([np.zeros((0, k, len(self.names)), np.float32), *parts])
+        objectives[empty] = 0.0
+        merged = np.where(empty, self.weights.clip(max=0).sum(), objectives @ self.weights)
+        return Scores(self.names, objectives, merged.astype(np.float32))
+
+    @torch.inference_mode()
+    def _probabilities(
+        self, histories: Sequence[History], sessions: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        read, judged = self.inputs.histories(histories), self.inputs.sessions(sessions)
+        device = self.model.device
+        return self.model(read.to(device), judged.to(device)).sigmoid().float().cpu().numpy()
+
+
+def table_rows(known: npt.NDArray[np.integer], items: int) -> npt.NDArray[np.int64]:
+    """Return 1 + the row of each known item in a table of the known ones, 0 for the others, int64 [items]."""
+    rows = np.zeros(items, dtype=np.int64)
+    rows[known] = 1 + np.arange(len(known))
+    return rows

@@ -1,0 +1,119 @@
+"""Train one reward model on the sessions of some users."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genrec.console import track
+from genrec.models.histories import HistoryBatch
+from genrec_alignment.reward.config import RewardConfig
+from genrec_alignment.reward.inputs import LoggedEvents, RewardInputs
+from genrec_alignment.reward.network import SessionBatch, SessionRewardModel
+from genrec_alignment.reward.sessions import Ints, Pieces, SessionLog
+
+_VALIDATION = 0.1  # share of a model's users that say when to stop
+_BLIND = 0.1  # share of training histories whose features are hidden, so that a history without them is no surprise
+
+Batch = tuple[HistoryBatch, SessionBatch, Tensor]
+
+
+class RewardTraining:
+    """Trains models on one log.
+
+    Args:
+        log: sessions and labels.
+        inputs: makes tensors.
+        events: the log's events, of the rows in ``log.kept``.
+        config: the settings.
+    """
+
+    def __init__(self, log: SessionLog, inputs: RewardInputs, events: LoggedEvents, config: RewardConfig) -> None:
+        self.log, self.inputs, self.events, self.config = log, inputs, events, config
+
+    def train(self, model: SessionRewardModel, users: Ints, seed: int) -> dict[str, float | int]:
+        """Train ``model`` on the training sessions of ``users``; return the epochs and the validation loss.
+
+        A tenth of the users only says when to stop; the weights of the best epoch are kept. The caller's random
+        state is left alone.
+        """
+        rng = np.random.default_rng(seed)
+        shuffled = rng.permutation(users)
+        judges = max(1, round(_VALIDATION * len(users)))
+        validation = self._pieces(shuffled[:judges], np.random.default_rng(seed))
+        optimizer = torch.optim.AdamW(
+            model.parameters(), self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
+        best, best_state, best_epoch, epoch = np.inf, model.state_dict(), 0, 0
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for epoch in track(range(1, self.config.epochs + 1), "reward model, epochs at most"):
+                self._epoch(model, self._pieces(shuffled[judges:], rng), optimizer, rng)
+                loss = self.loss(model, validation)
+                if loss < best:
+                    best, best_state, best_epoch = loss, copy.deepcopy(model.state_dict()), epoch
+                elif epoch - best_epoch >= self.config.patience:
+                    break
+        model.load_state_dict(best_state)
+        model.eval()
+        return {"epochs": epoch, "best_epoch": best_epoch, "validation_loss": round(float(best), 4)}
+
+    def _pieces(self, users: Ints, rng: np.random.Generator) -> Pieces:
+        pieces = self.log.pieces("train", users, self.config.session_length, rng)
+        return self.log.with_sampled(pieces, rng) if self.config.negatives == "sampled" else pieces
+
+    def _epoch(
+        self,
+        model: SessionRewardModel,
+        pieces: Pieces,
+        optimizer: torch.optim.Optimizer,
+        rng: np.random.Generator,
+    ) -> None:
+        model.train()
+        order = rng.permutation(len(pieces))
+        for rows in np.array_split(order, max(1, len(order) // self.config.batch_size)):
+            histories, sessions, labels = self.batch(model, pieces[rows])
+            histories.features[torch.from_numpy(rng.random(len(rows)) < _BLIND)] = 0
+            loss = model.loss(histories, sessions, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def loss(self, model: SessionRewardModel, pieces: Pieces) -> float:
+        """Return the mean loss of pieces, without training; 0 of none."""
+        model.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for rows, part in self._parts(pieces):
+                total += float(model.loss(*self.batch(model, part))) * len(rows)
+        return total / max(1, len(pieces))
+
+    def predict(self, model: SessionRewardModel, pieces: Pieces) -> npt.NDArray[np.float32]:
+        """Return the probability of every objective, float32 [pieces, objectives]."""
+        model.eval()
+        found = [np.zeros((0, len(self.config.objectives)), dtype=np.float32)]
+        with torch.inference_mode():
+            for _, part in self._parts(pieces):
+                histories, sessions, _ = self.batch(model, part)
+                found.append(model(histories, sessions)[:, 0].sigmoid().float().cpu().numpy())
+        return np.concatenate(found)
+
+    def _parts(self, pieces: Pieces) -> Iterator[tuple[Sequence[int], Pieces]]:
+        step = 4 * self.config.batch_size
+        for start in range(0, len(pieces), step):
+            rows = range(start, min(start + step, len(pieces)))
+            yield rows, pieces[start : start + step]
+
+    def batch(self, model: SessionRewardModel, pieces: Pieces) -> Batch:
+        """Return histories, sessions [pieces, 1, m] and labels [pieces, 1, objectives] on the model's device."""
+        most = self.inputs.history_length
+        ends = zip(pieces.starts.tolist(), pieces.stops.tolist(), strict=True)
+        histories = self.inputs.histories([self.events.slice(start, stop, most) for start, stop in ends])
+        sessions = self.inputs.sessions(pieces.items[:, None])
+        labels = torch.from_numpy(pieces.labels[:, None])
+        return histories.to(model.device), sessions.to(model.device), labels.to(model.device)
