@@ -16,8 +16,10 @@ from torch import Tensor
 
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
+from genrec.decoding.trie import Trie
 from genrec.models.histories import Events, HistoryBatch
 from genrec.models.onerec.base import IGNORED, HistoryModel
+from genrec.models.onerec.continuations import Continuations
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,6 +48,9 @@ def log_probabilities(
     if isinstance(prompts, HistoryBatch):
         codes = _with_gaps(generator.catalogue.codes, items, model.device)
         assert isinstance(model, HistoryModel)
+        if model.over_catalogue and model.continuations is None:  # a saved model does not keep them
+            trie = Trie.build(generator.catalogue.codes, generator.catalogue.codebook_sizes)
+            model.continuations = Continuations(trie)
         return history_log_probabilities(model, prompts.to(model.device), codes)
     return causal_log_probabilities(model, prompts, _with_gaps(generator.tokens, items, model.device))
 

@@ -164,7 +164,7 @@ class HistoryModel(PreTrainedModel):
         return functional.linear(states, weight)
 
     def decode_targets(self, memory: Memory, target_codes: Tensor, visible: Tensor | None) -> Tensor:
-        """Return the states that predict each code, [batch, tasks, items, levels, hidden]."""
+        """Return the states that predict each code, [batch, tasks, items, levels, hidden]; see :meth:`forward`."""
         batch, tasks, items, levels = target_codes.shape
         tokens = functional.pad(target_codes.clamp(min=0) + self.codes.first, (1, 0))  # BOS, which is 0, first
         tokens = tokens.view(batch, tasks, items * (levels + 1))[..., :-1]  # the last code predicts nothing

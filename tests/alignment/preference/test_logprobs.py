@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,16 @@ def test_other_families_and_both_kinds_of_masks(family: str, attention: str) -> 
         scores = causal_log_probabilities(world.model, prompts, tokens)[..., 0]
     expected = [[world.score(prompt, item) for item in row] for prompt, row in zip(prompts, items, strict=True)]
     np.testing.assert_allclose(scores.numpy(), expected, atol=1e-4)
+
+
+def test_a_loaded_model_knows_its_catalogue(tmp_path: Path) -> None:
+    generator = tiny_generator("over_catalogue")
+    generator.save_pretrained(tmp_path)
+    loaded = Generator.from_pretrained(tmp_path, device="cpu")
+    items = np.array([[[0], [1]]] * 3)
+    with torch.no_grad():
+        expected, found = (log_probabilities(one, HISTORIES, items) for one in (generator, loaded))
+    torch.testing.assert_close(found, expected)
 
 
 def test_items_of_one_code() -> None:

@@ -107,7 +107,7 @@ def test_duration_reward_by_hand() -> None:
         "disliked": [np.array([flag]) for flag in (False, False, False, True, False)],
     }
     five = context([2], [2], [2], [2], [5], **known)
-    # Quantiles 1, .5, 0, 1 and unknown: those above .75 · … of the batch get +1, but for the disliked one.
+    # Quantiles 1, .5, 0, 1 and unknown; their median is .75. The last item is of a length never played before.
     found = DurationReward(DURATIONS, best=0.5)(five, np.array([[[2], [3]]] * 4 + [[[5], [2]]]))
     assert found.tolist() == [[1, 0], [0, 0], [0, 0], [-1, 0], [0, 0]]
     with pytest.raises(DataError, match="choose another reward"):
