@@ -13,6 +13,7 @@ class ContinueHistory(Task):
     """Windows of histories, asked for by the instruction of the serving prompt.
 
     A unit is a visit to a user: one for each ``history_length`` + 1 items, each with a window that starts anywhere.
+    The first item of a window that starts later is only read: it has a history, which is merely cut off.
     """
 
     name = "continue_history"
@@ -32,4 +33,6 @@ class ContinueHistory(Task):
         history = self.source.items[events]
         start = int(rng.integers(max(0, len(history) - self.source.history_length - 1) + 1))
         window = history[start : start + self.source.history_length + 1]
-        return TaskRow(self.name, CONTINUATION, self.source.sids(window))
+        read = 1 if start else 0
+        sids = self.source.sids
+        return TaskRow(self.name, CONTINUATION, sids(window[read:]), given=sids(window[:read]))

@@ -41,9 +41,10 @@ class Encoder:
     def __call__(self, row: TaskRow) -> Encoded:
         """Return ``input_ids`` and ``completion_mask``, 1 where a token is learned, each [tokens]."""
         prompt = [] if row.prompt is None else self._prompt(row.prompt)
-        answer = self._text(row.completion) if row.prompt is None else self._completion(row.completion)
+        answer = self._text(row.completion) if row.prompt is None else self._completion(row.given + row.completion)
+        given = len(self._completion(row.given)) - len(self._completion("")) if row.given else 0
         learned = np.ones(len(prompt) + len(answer), dtype=np.int8)
-        learned[: len(prompt)] = 0
+        learned[: len(prompt) + given] = 0
         return np.array([*prompt, *answer], dtype=np.int32), learned
 
 

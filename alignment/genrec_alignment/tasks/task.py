@@ -23,11 +23,13 @@ class TaskRow(NamedTuple):
         prompt: the question, of which nothing is learned; None: there is none, and ``completion`` is plain text
             without roles.
         completion: what is learned.
+        given: the beginning of the answer, SID tokens that are read and not learned.
     """
 
     task: str
     prompt: str | None
     completion: str
+    given: str = ""
 
 
 class Task(ABC):

@@ -63,7 +63,7 @@ def test_no_user_is_told_a_film_that_is_held_out(films: Dataset, film_ids: Catal
     rng = np.random.default_rng(0)
     for unit in rng.choice(len(task), 200, replace=False).tolist():
         row = task.row(unit, rng)
-        items = [item_of[sid] for sid in re.findall(r"<a_\d+><b_\d+>", f"{row.prompt}{row.completion}")]
+        items = [item_of[sid] for sid in re.findall(r"<a_\d+><b_\d+>", f"{row.prompt}{row.given}{row.completion}")]
         user = unit_user(source, name, unit)
         seen += [user * len(film_ids) + item for item in items]
     assert len(seen) >= 200

@@ -7,7 +7,8 @@ import pytest
 from genrec.data import Dataset
 from genrec.models.language import Chat
 from genrec.semantic_ids import Catalogue
-from genrec_alignment.tasks import MixtureConfig, task_rows
+from genrec_alignment.tasks import MixtureConfig, TaskRow, task_rows
+from genrec_alignment.tasks.rows import Encoder
 
 CONFIG = MixtureConfig(weights={"continue_history": 2, "next_item": 1, "sid_to_title": 1, "persona": 1}, rows=60)
 
@@ -24,6 +25,13 @@ def test_a_row_holds_ids_mask_and_task(dataset: Dataset, catalogue: Catalogue, c
         assert len(row["input_ids"]) == len(row["completion_mask"])
         assert set(row["completion_mask"]) == ({1} if row["task"] == "persona" else {0, 1})
         assert chat.tokenizer.decode(row["input_ids"]).endswith("<|end|>")
+
+
+def test_what_is_given_is_read_and_the_rest_of_the_answer_learned(chat: Chat) -> None:
+    row = TaskRow("any", "What?", "<a_0><b_1>", given="<a_1><b_0>")
+    ids, learned = Encoder(chat)(row)
+    assert ids.tolist() == [*chat.prompt("What?"), *chat.completion("<a_1><b_0><a_0><b_1>")]
+    assert ids[learned == 1].tolist() == chat.completion("<a_0><b_1>")
 
 
 def test_rows_come_again_as_they_were(dataset: Dataset, catalogue: Catalogue, chat: Chat) -> None:
