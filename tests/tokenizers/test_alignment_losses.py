@@ -9,15 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genrec_tokenizers.alignment.losses import (
-    ContentIdContrast,
-    Temperature,
-    duplicates,
-    id_mixup_infonce,
-    infonce,
-    soft_labels,
-    symmetric_infonce,
-)
+from genrec.models.contrast import duplicates, infonce, symmetric_infonce
+from genrec_tokenizers.alignment.losses import ContentIdContrast, Temperature, id_mixup_infonce, soft_labels
 
 seeds = st.integers(0, 10_000)
 

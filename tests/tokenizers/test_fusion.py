@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from genrec.data import Dataset
 from genrec.errors import ArtifactError, DataError
-from genrec_tokenizers.alignment.losses import symmetric_infonce
+from genrec.models.contrast import symmetric_infonce
 from genrec_tokenizers.config.fusion import ConcatenationConfig, ProjectionConfig, QFormerConfig
 from genrec_tokenizers.encoders import BehaviorEncoder, ItemVectors
 from genrec_tokenizers.fusion import Concatenation, load_fusion, make_fusion

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genrec_alignment.contrast import infonce_both_ways
+from genrec.models.contrast import entity_infonce
 from genrec_alignment.loid.config import NetworkConfig
 from genrec_alignment.loid.examples import Batch
 
@@ -107,8 +107,8 @@ class LoidNetwork(nn.Module):
         if scored.users is None or scored.items is None:
             return scored.scores.new_zeros(())
         temperature = self.config.temperature
-        users = infonce_both_ways(*scored.users, temperature, batch.users)
-        return users + infonce_both_ways(*scored.items, temperature, batch.items[:, 0])
+        users = entity_infonce(*scored.users, temperature, batch.users)
+        return users + entity_infonce(*scored.items, temperature, batch.items[:, 0])
 
     def _score(self, user: Tensor, item: Tensor) -> Tensor:
         return self.head(torch.cat([user * item, user, item], dim=-1)).squeeze(-1)

@@ -65,8 +65,8 @@ def make_generator(
         ConfigError: if the weights shall be averaged under DeepSpeed.
         DataError: if there is nothing to learn from.
     """
-    dataset, catalogue, inputs = _open_inputs(run)
-    _prepare_trackers(config.report_to, run)
+    dataset, catalogue, inputs = open_inputs(run)
+    prepare_trackers(config.report_to, run)
     target, settings = run / "generator", config.model_dump(mode="json") | {"seed": seed}
     if not force and is_current(target, "generator", settings, inputs):
         remark(f"{target} is up to date.")
@@ -84,7 +84,12 @@ def make_generator(
     return open_artifact(target, "generator")
 
 
-def _open_inputs(run: Path) -> tuple[Dataset, Catalogue, dict[str, str]]:
+def open_inputs(run: Path) -> tuple[Dataset, Catalogue, dict[str, str]]:
+    """Return a run's dataset, its semantic IDs, and the digests of both.
+
+    Raises:
+        ArtifactError: if one is missing, or they do not belong together.
+    """
     dataset = Dataset.load(run / "dataset")
     ids = open_artifact(run / "semantic_ids", "semantic_ids")
     catalogue = Catalogue.load(run / "semantic_ids")
@@ -96,7 +101,7 @@ def _open_inputs(run: Path) -> tuple[Dataset, Catalogue, dict[str, str]]:
     return dataset, catalogue, {"dataset": dataset.manifest.digest, "semantic_ids": ids.digest}
 
 
-def _prepare_trackers(names: Sequence[str], run: Path) -> None:
+def prepare_trackers(names: Sequence[str], run: Path) -> None:
     """Refuse trackers that are not installed, before any work; keep TensorBoard's files beside the generator."""
     missing = sorted(set(names) - set(get_available_reporting_integrations()))
     if missing:

@@ -21,27 +21,10 @@ from genrec_alignment.reasoning.store import FILE, KIND, SCHEMA
 from genrec_alignment.reasoning.template import from_categories
 from genrec_alignment.tasks.config import MixtureConfig
 from genrec_alignment.tasks.source import TaskSource
-from genrec_alignment.tasks.task import EventTask, TaskRow
 
 _TEMPLATES_AT_ONCE = 2048
 
 Explain = Callable[[list[npt.NDArray[np.int64]], list[int], list[int]], list[str | None]]
-
-
-class Explained(EventTask):
-    """The events that can be explained: the units, without rows of their own."""
-
-    name = "explained"
-    needs = "users with two events or more in the training part"
-
-    def row(self, unit: int, rng: np.random.Generator) -> TaskRow:
-        """Not a task to learn."""
-        raise NotImplementedError
-
-    @property
-    def events(self) -> npt.NDArray[np.int64]:
-        """The events of all units, rows of ``source.items``."""
-        return self._events
 
 
 def make_rationales(
@@ -92,12 +75,11 @@ class _Work:
         dataset, catalogue = Dataset.load(run / "dataset"), Catalogue.load(run / "semantic_ids")
         mixture = MixtureConfig(categories=config.categories)
         self.source = TaskSource.of(dataset, catalogue, mixture, config.history_length)
-        self.task = Explained(self.source)
-        if not len(self.task):
-            raise DataError(f"The training part has no events to explain: it needs {self.task.needs}.")
+        self.units = self.source.later_events()
+        if not len(self.units):
+            raise DataError("There is nothing to explain: no user has two events or more in the training part.")
         self.vectors = item_vectors(run / "semantic_ids", len(catalogue))
         self.config, self.seed = config, seed
-        self.units = np.arange(len(self.task))
         if config.rows is not None and config.rows < len(self.units):
             rng = np.random.default_rng([seed, 0])
             self.units = np.sort(rng.choice(self.units, config.rows, replace=False))
@@ -107,12 +89,12 @@ class _Work:
     def part(self, at: int) -> pl.DataFrame:
         """Return the rationales of one part of the units; a target of which nothing is known has none."""
         units = self.units[at : at + self.size]
-        examples = [self.task.example(int(unit)) for unit in units]
+        examples = [self.source.example(int(unit)) for unit in units]
         near = [pruned(self.vectors, history, target, self.config.items) for history, target in examples]
         texts = self._explain(near, [target for _, target in examples], [self.seed, 1, at])
         names = self.source.catalogue.item_ids
         rows = [
-            (int(self.task.events[unit]), names[target], [names[item] for item in items], text)
+            (int(unit), names[target], [names[item] for item in items], text)
             for unit, (_, target), items, text in zip(units, examples, near, texts, strict=True)
             if text
         ]

@@ -20,7 +20,7 @@ from genrec.processes import is_main_process, wait_for_all
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.card import write_card
-from genrec_alignment.pretraining.make import LOG_NAME, _open_inputs, _prepare_trackers
+from genrec_alignment.pretraining.make import LOG_NAME, open_inputs, prepare_trackers
 from genrec_alignment.reasoning.tuned import rationale_inputs, save_form
 from genrec_alignment.sft.adapters import merged
 from genrec_alignment.sft.config import TuneConfig
@@ -51,9 +51,9 @@ def make_tuned_generator(
         ArtifactError: if the dataset, the semantic IDs or the base are missing or do not belong together.
         DataError: if the dataset lacks what a task needs, or has no validation part where a stage validates.
     """
-    dataset, catalogue, inputs = _open_inputs(run)
+    dataset, catalogue, inputs = open_inputs(run)
     inputs |= rationale_inputs(run, (stage.tasks.weights for stage in config.stages))
-    _prepare_trackers(config.report_to, run)
+    prepare_trackers(config.report_to, run)
     target, settings = run / "generator", config.model_dump(mode="json") | {"seed": seed}
     if not force and is_current(target, "generator", settings, inputs):
         remark(f"{target} is up to date.")

@@ -11,7 +11,7 @@ import torch
 
 from genrec.console import remark
 from genrec.errors import ArtifactError
-from genrec_alignment.pretraining.make import _open_inputs
+from genrec_alignment.pretraining.make import open_inputs
 from genrec_alignment.sft.adapters import enter
 from genrec_alignment.sft.arguments import precision_of
 from genrec_alignment.sft.config import TuneConfig
@@ -59,7 +59,7 @@ def plan(config: TuneConfig, run: Path, seed: int) -> Plan:
         ArtifactError: if the dataset or the semantic IDs are missing or do not belong together.
         DataError: if the dataset lacks what a task needs.
     """
-    dataset, catalogue, inputs = _open_inputs(run)
+    dataset, catalogue, inputs = open_inputs(run)
     tuning = Tuning(
         config, dataset, builder(config, dataset, catalogue, seed), seed, run / "generator.partial", inputs
     )

@@ -98,6 +98,18 @@ class TaskSource:
         """Return the rows of ``items`` and ``values`` that are a user's."""
         return slice(int(self.offsets[user]), int(self.offsets[user + 1]))
 
+    def later_events(self) -> npt.NDArray[np.int64]:
+        """Return the events that have one before them, int64 rows of ``items``."""
+        later = np.ones(len(self.items), dtype=bool)
+        later[self.offsets[:-1][np.diff(self.offsets) > 0]] = False
+        return np.flatnonzero(later)
+
+    def example(self, event: int) -> tuple[npt.NDArray[np.int32], int]:
+        """Return the latest ``history_length`` items before an event, oldest first, and the event's item."""
+        user = int(np.searchsorted(self.offsets, event, side="right")) - 1
+        start = max(int(self.offsets[user]), event - self.history_length)
+        return self.items[start:event], int(self.items[event])
+
     def sids(self, items: npt.NDArray[np.integer]) -> str:
         """Return the semantic IDs of items, one after another without a space, as a prompt has them."""
         return "".join(self.catalogue.sid(int(item)) for item in items)

@@ -85,10 +85,8 @@ class EventTask(Task):
 
     def __init__(self, source: TaskSource) -> None:
         super().__init__(source)
-        later = np.ones(len(source.items), dtype=bool)
-        later[source.offsets[:-1][np.diff(source.offsets) > 0]] = False
-        self._events = np.flatnonzero(later)
-        self._events = self._events[self.usable(self._events)]
+        events = source.later_events()
+        self._events = events[self.usable(events)]
 
     def usable(self, events: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Say for each of ``events``, rows of ``source.items``, whether it has what the task needs."""
@@ -99,10 +97,7 @@ class EventTask(Task):
 
     def example(self, unit: int) -> tuple[npt.NDArray[np.int32], int]:
         """Return the latest ``history_length`` items before an event, oldest first, and the event's item."""
-        event = int(self._events[unit])
-        user = int(np.searchsorted(self.source.offsets, event, side="right")) - 1
-        start = max(int(self.source.offsets[user]), event - self.source.history_length)
-        return self.source.items[start:event], int(self.source.items[event])
+        return self.source.example(int(self._events[unit]))
 
 
 def pick(rng: np.random.Generator, options: Sequence[T]) -> T:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from genrec.models.contrast import entity_infonce
 from genrec.models.onerec.base import HistoryModel
-from genrec_alignment.contrast import infonce_both_ways
 from genrec_alignment.teacher.config import TeacherConfig
 
 HEAD = "teacher_head"  # the model's attribute while it is trained, so that checkpoints have it
@@ -71,7 +71,7 @@ class TeacherAlignment:
         theirs = self.vectors[users[kept].cpu()].to(where)
         if len(mine) < 2:
             return mine.sum() * 0
-        loss = infonce_both_ways(mine, theirs, self.config.temperature, users[kept].to(where))
+        loss = entity_infonce(mine, theirs, self.config.temperature, users[kept].to(where))
         self._sum, self._count = self._sum + float(loss.detach()), self._count + 1
         return loss
 

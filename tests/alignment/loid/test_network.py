@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from genrec.data import Dataset
-from genrec_alignment.contrast import infonce_both_ways
+from genrec.models.contrast import entity_infonce
 from genrec_alignment.loid.baselines import baseline_metrics
 from genrec_alignment.loid.config import NetworkConfig
 from genrec_alignment.loid.examples import Interactions
@@ -28,9 +28,9 @@ def test_contrast_by_hand() -> None:
     # Cosines: [[1, .7071], [0, .7071]], divided by the temperature .5.
     there = (math.log1p(math.exp(2 * (0.7071 - 1))) + math.log1p(math.exp(2 * (0 - 0.7071)))) / 2
     back = (math.log1p(math.exp(2 * (0 - 1))) + math.log1p(1.0)) / 2
-    loss = infonce_both_ways(one, other, 0.5, torch.tensor([0, 1]))
+    loss = entity_infonce(one, other, 0.5, torch.tensor([0, 1]))
     assert loss == pytest.approx((there + back) / 2, abs=1e-3)
-    assert infonce_both_ways(one, other, 0.5, torch.tensor([7, 7])) == pytest.approx(0.0, abs=1e-6), "no negatives"
+    assert entity_infonce(one, other, 0.5, torch.tensor([7, 7])) == pytest.approx(0.0, abs=1e-6), "no negatives"
 
 
 def test_task_losses_by_hand() -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from genrec.models import Generator, build_generator
+from genrec.models.contrast import entity_infonce
 from genrec.models.histories import HistoryBatch
 from genrec.models.onerec.config import LazyDecoderConfig
 from genrec.semantic_ids import Catalogue
-from genrec_alignment.contrast import infonce_both_ways
 from genrec_alignment.teacher.alignment import HEAD, TeacherAlignment
 from genrec_alignment.teacher.config import TeacherConfig
 
@@ -59,7 +59,7 @@ def test_unknown_users_take_no_part(generator: Generator) -> None:
     found = teacher.loss(torch.tensor([0, 2, 3, 1, -1]))
     head = getattr(generator.model, HEAD)
     mine = head(teacher._pooled)[[0, 2, 3]]
-    wanted = infonce_both_ways(mine, torch.from_numpy(VECTORS[[0, 3, 1]]), 0.5, torch.tensor([0, 3, 1]))
+    wanted = entity_infonce(mine, torch.from_numpy(VECTORS[[0, 3, 1]]), 0.5, torch.tensor([0, 3, 1]))
     torch.testing.assert_close(found, wanted)
     nothing = teacher.loss(torch.tensor([2, 2, -1, -1, 1]))
     assert nothing.item() == 0

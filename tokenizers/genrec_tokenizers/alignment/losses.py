@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genrec.models.contrast import cosine_logits, entity_infonce
+
 _SHARPEST, _START = 0.01, 0.07
 
 
@@ -23,41 +25,6 @@ class Temperature(nn.Module):
     def forward(self) -> Tensor:
         """Return the temperature, a scalar."""
         return self.log.exp().clamp_min(_SHARPEST) if self.log.requires_grad else self.log.exp()
-
-
-def duplicates(items: Tensor, others: Tensor) -> Tensor:
-    """Return bool [batch, batch]: where column j must not count as a negative of row i.
-
-    That is where pair j's right item is one of pair i's two: itself, or a known relative. Never on the diagonal.
-
-    Args:
-        items: int64 [batch], the left items of the pairs.
-        others: int64 [batch], the right items.
-    """
-    same = torch.zeros(len(items), len(items), dtype=torch.bool, device=items.device)
-    for left in (items, others):
-        same |= left[:, None] == others[None, :]
-    return same & ~torch.eye(len(items), dtype=torch.bool, device=items.device)
-
-
-def infonce(z: Tensor, z_other: Tensor, tau: Tensor | float, ignored: Tensor | None = None) -> Tensor:
-    """Return the mean over rows i of -log softmax_j(cos(z_i, z'_j) / tau) at j = i.
-
-    Args:
-        z: float [batch, dim].
-        z_other: float [batch, dim]; row i belongs with row i of ``z``, the others are its negatives.
-        tau: the temperature.
-        ignored: bool [batch, batch], columns that are no negatives of a row; not on the diagonal.
-    """
-    return functional.cross_entropy(_logits(z, z_other, tau, ignored), torch.arange(len(z), device=z.device))
-
-
-def symmetric_infonce(
-    z: Tensor, z_other: Tensor, tau: Tensor | float, ignored: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
-    """Return the mean of :func:`infonce` in both directions, each with its own ``ignored``."""
-    there, back = ignored or (None, None)
-    return (infonce(z, z_other, tau, there) + infonce(z_other, z, tau, back)) / 2
 
 
 def id_mixup_infonce(
@@ -90,7 +57,7 @@ def id_mixup_infonce(
     if ignored is not None:
         mixed = torch.as_tensor(m, device=z.device) < 1
         ignored = (ignored | ignored[permutation] & mixed) & (labels == 0)
-    logits = _logits(m * z + (1 - m) * z[permutation], z_other, tau, ignored)
+    logits = cosine_logits(m * z + (1 - m) * z[permutation], z_other, tau, ignored)
     return functional.cross_entropy(logits, labels.to(logits.dtype))
 
 
@@ -125,11 +92,4 @@ class ContentIdContrast(nn.Module):
             identity: float [batch, id_dim].
             items: int64 [batch]; an item that is in the batch twice is no negative of itself.
         """
-        same = duplicates(items, items)
-        return symmetric_infonce(self.content(content), self.identity(identity), self.tau, (same, same))
-
-
-def _logits(z: Tensor, z_other: Tensor, tau: Tensor | float, ignored: Tensor | None) -> Tensor:
-    logits = functional.normalize(z, dim=-1) @ functional.normalize(z_other, dim=-1).T / tau
-    # Finite, because a soft label of 0 times infinity is not a number.
-    return logits if ignored is None else logits.masked_fill(ignored, torch.finfo(logits.dtype).min / 4)
+        return entity_infonce(self.content(content), self.identity(identity), self.tau, items)

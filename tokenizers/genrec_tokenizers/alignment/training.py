@@ -12,13 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from genrec.console import track
-from genrec_tokenizers.alignment.losses import (
-    ContentIdContrast,
-    Temperature,
-    duplicates,
-    id_mixup_infonce,
-    infonce,
-)
+from genrec.models.contrast import duplicates, infonce
+from genrec_tokenizers.alignment.losses import ContentIdContrast, Temperature, id_mixup_infonce
 from genrec_tokenizers.alignment.pairs import ItemPairs, Pairs
 
 PATIENCE = 3  # epochs without a better hit rate of the held-out pairs before training stops
