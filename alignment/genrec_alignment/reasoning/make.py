@@ -77,7 +77,7 @@ class _Work:
         self.source = TaskSource.of(dataset, catalogue, mixture, config.history_length)
         self.units = self.source.later_events()
         if not len(self.units):
-            raise DataError("There is nothing to explain: no user has two events or more in the training part.")
+            raise DataError("The training part has no events to explain: it needs users with two of them or more.")
         self.vectors = item_vectors(run / "semantic_ids", len(catalogue))
         self.config, self.seed = config, seed
         if config.rows is not None and config.rows < len(self.units):
