@@ -59,4 +59,4 @@ class Sasrec(Baseline):
             lengths = torch.tensor([max(len(history), 1) for history in batch])
             encoded = self.model(pad(batch, self._items))
             states.append(encoded[torch.arange(len(batch)), lengths - 1])
-        return self.model.logits(torch.cat(states)).numpy()
+        return self.model.logits(torch.cat(states)).cpu().numpy()

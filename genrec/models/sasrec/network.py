@@ -42,6 +42,7 @@ class SasrecModel(nn.Module):
 
         The state of a place depends on that place and the ones before it only.
         """
+        sequences = sequences.to(self.position.weight.device)
         places = torch.arange(sequences.shape[1], device=sequences.device)
         states = self.dropout(self.embedding(sequences) + self.position(places))
         for block in self.blocks:
@@ -58,6 +59,7 @@ class SasrecModel(nn.Module):
         The logits are made piece by piece and again in the backward pass, so that memory does not grow
         with batch × items.
         """
+        sequences = sequences.to(self.position.weight.device)
         states, targets = self(sequences[:, :-1]), sequences[:, 1:]
         real = targets != self.items
         states, targets = states[real], targets[real]

@@ -23,6 +23,8 @@ def train_sasrec(
 ) -> tuple[SasrecModel, int, float | None]:
     """Return a trained model in evaluation mode, the epochs run, and the judge's best score.
 
+    It is trained, and stays, on the GPU if there is one.
+
     Args:
         histories: item indices of each user, oldest first; those of fewer than two items teach nothing.
         items: the number of items there are.
@@ -36,6 +38,7 @@ def train_sasrec(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = SasrecModel(items, config)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )

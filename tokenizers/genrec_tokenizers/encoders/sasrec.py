@@ -70,7 +70,7 @@ class SasrecEncoder(Encoder):
         remark(f"SASRec vectors: {epochs} epochs; loss of {held:,} held-out training histories {-(best or 0):.3f}")
         known = np.zeros(items, dtype=bool)
         known[np.concatenate(learning)] = True
-        vectors = model.embedding.weight[:items].detach().numpy().copy()
+        vectors = model.embedding.weight[:items].detach().cpu().numpy().copy()
         vectors[~known] = 0
         return ItemVectors(vectors, known)
 
