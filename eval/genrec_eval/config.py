@@ -7,10 +7,30 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from genrec.config import Section
-from genrec.models.sasrec import SasrecConfig
+from genrec_eval.baselines.settings import (
+    Bert4recConfig,
+    Gru4recConfig,
+    HstuConfig,
+    SasrecConfig,
+    SequentialConfig,
+)
 
-BaselineName = Literal["popularity", "item_knn", "item_knn_recent", "transitions", "sasrec"]
-BASELINES: tuple[BaselineName, ...] = ("popularity", "item_knn", "item_knn_recent", "transitions", "sasrec")
+BaselineName = Literal[
+    "popularity",
+    "item_knn",
+    "item_knn_recent",
+    "transitions",
+    "ease",
+    "ials",
+    "bpr_mf",
+    "sasrec",
+    "sasrec_bce",
+    "gru4rec",
+    "bert4rec",
+    "hstu",
+]
+USUAL: tuple[BaselineName, ...] = ("popularity", "item_knn", "item_knn_recent", "transitions", "sasrec")
+TRAINED: tuple[BaselineName, ...] = ("sasrec", "sasrec_bce", "gru4rec", "bert4rec", "hstu")
 
 
 class EvaluateConfig(Section):
@@ -30,12 +50,32 @@ class EvaluateConfig(Section):
     )
     ks: tuple[int, ...] = Field((5, 10, 20), description="Cut-offs of the metrics.", min_length=1)
     exclude_seen: bool = Field(True, description="Leave items of the history out of every list.")
-    baselines: tuple[BaselineName, ...] = Field(BASELINES, description="Baselines to fit on the same split.")
+    baselines: tuple[BaselineName, ...] = Field(
+        USUAL, description="Baselines to fit on the same split; what was fitted before is used again."
+    )
+    tries: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="Settings tried of each trained baseline, of which the best on the validation part is kept: "
+        "those below, then dropout .5, learning rate .001, and both.",
+    )
     beams: int | None = Field(None, ge=1, description="Beams of the generator; none: its own default.")
     batch_size: int = Field(64, ge=1, description="Histories a batch.")
     max_users: int | None = Field(None, ge=1, description="Evaluate a random sample of this many users; none: all.")
     examples: int = Field(8, ge=0, description="Users whose lists are kept with titles, for the report.")
     sasrec: SasrecConfig = Field(default_factory=SasrecConfig, description="The SASRec baseline.")
+    sasrec_bce: SasrecConfig = Field(
+        SasrecConfig(loss="bce", epochs=100), description="SASRec with the loss it was published with."
+    )
+    gru4rec: Gru4recConfig = Field(Gru4recConfig(), description="The GRU4Rec baseline.")
+    bert4rec: Bert4recConfig = Field(Bert4recConfig(epochs=100), description="The BERT4Rec baseline.")
+    hstu: HstuConfig = Field(HstuConfig(), description="The HSTU baseline.")
+
+    def trained(self, name: BaselineName) -> SequentialConfig:
+        """Return the settings of a trained baseline."""
+        settings: SequentialConfig = getattr(self, name)
+        return settings
 
     @model_validator(mode="after")
     def _no_baseline_twice(self) -> EvaluateConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from genrec.decoding import Recommender
 from genrec.errors import DataError
 from genrec.runs import Draft, Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
-from genrec_eval.baselines.tuning import fit_best
+from genrec_eval.baselines.kept import fit_or_reuse
 from genrec_eval.baselines.validation import sample_examples
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.examples import describe
 from genrec_eval.generator import answers, open_generator, session_length, way_to_answer
-from genrec_eval.measure import AnyExamples, Measured, Recommend, from_histories, measure, measure_sessions
+from genrec_eval.measure import AnyExamples, Measured, Recommend, from_baseline, measure, measure_sessions
 from genrec_eval.results import GENERATOR, write_results
 
 ARTIFACT, SEMANTIC_IDS = "evaluation", "semantic_ids"
@@ -85,6 +84,7 @@ def _evaluate(
 ) -> None:
     measured: dict[str, Measured] = {}
     parameters: dict[str, Any] = {}
+    tried: dict[str, Any] = {}
     shown: list[dict[str, Any]] = []
     recommender = open_generator(run / GENERATOR, dataset, config.batch_size) if _has_generator(run) else None
     length = session_length(config, recommender) if config.target == "session" else _ITEMS_SHOWN
@@ -94,13 +94,14 @@ def _evaluate(
         measured[GENERATOR] = judge(GENERATOR, recommend)
         shown = describe(GENERATOR, recommend, examples, dataset, config, seed, length, recommender.catalogue)
     for name in config.baselines:
-        started = time.monotonic()
-        baseline, parameters[name] = fit_best(name, dataset, config.sasrec, seed, config.exclude_seen)
-        recommend, fit_seconds = from_histories(baseline.recommend), time.monotonic() - started
+        fitted, fit_seconds = fit_or_reuse(name, dataset, config, seed)
+        parameters[name], tried[name] = fitted.parameters, fitted.tried
+        recommend = from_baseline(fitted.baseline)
         measured[name] = judge(name, recommend, fit_seconds)
         shown = shown or describe(name, recommend, examples, dataset, config, seed, length)
     way = way_to_answer(config, recommender) if recommender and config.target == "session" else None
-    about = {} if config.target == "item" else {"session_length": length, "generate": way}
+    about: dict[str, Any] = {} if config.target == "item" else {"session_length": length, "generate": way}
+    about |= {"tried": {name: settings for name, settings in tried.items() if settings}}
     write_results(draft, config, dataset, examples, measured, parameters, shown, about)
 
 

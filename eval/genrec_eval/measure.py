@@ -12,6 +12,7 @@ import numpy.typing as npt
 from genrec.console import track
 from genrec.data import Examples, SessionExamples
 from genrec.decoding import Ranking
+from genrec_eval.baselines.base import Baseline
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.metrics import MetricsAccumulator, SessionMetricsAccumulator
 
@@ -41,6 +42,11 @@ class Measured:
 def from_histories(recommend: Callable[[Histories, int, Histories | None], Ranking]) -> Recommend:
     """Return what :func:`measure` takes, of a model that reads nothing but the items of histories."""
     return lambda examples, k, exclude: recommend(examples.histories, k, exclude)
+
+
+def from_baseline(baseline: Baseline) -> Recommend:
+    """Return what :func:`measure` takes, of a baseline, which is told whose histories they are as well."""
+    return lambda examples, k, exclude: baseline.recommend(examples.histories, k, exclude, examples.users)
 
 
 def measure(

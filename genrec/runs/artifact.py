@@ -27,6 +27,7 @@ _VERB_OF = {
     "semantic_ids": "tokenize",
     "generator": "train",
     "evaluation": "evaluate",
+    "baseline": "evaluate",
     "loid": "loid",
     "rationales": "think rationales",
     "think_ahead": "think ahead",

@@ -12,17 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from genrec.models.sasrec import SasrecConfig
 from genrec_eval.baselines.base import Baseline, recency_matrix
+from genrec_eval.baselines.ease import Ease
+from genrec_eval.baselines.factors import BprMf, Ials
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
+from genrec_eval.baselines.kept import fit_or_reuse
 from genrec_eval.baselines.popularity import Popularity
 from genrec_eval.baselines.top_k import top_k
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.tuning import fit_best
+from genrec_eval.config import BaselineName, EvaluateConfig
 from tests.eval.conftest import MakeDataset
 
 ITEMS = 12
-ALL: list[Callable[[], Baseline]] = [Popularity, ItemKNN, RecentItemKNN, Transitions]
+ALL: list[Callable[[], Baseline]] = [Popularity, ItemKNN, RecentItemKNN, Transitions, Ease]
 
 
 def _sequences(rng: np.random.Generator, users: int = 30) -> list[list[int]]:
@@ -158,6 +161,66 @@ def test_the_setting_that_is_best_on_validation_is_chosen(
             items.append(int(step[items[-1]] if rng.random() < 0.7 else rng.integers(ITEMS)))
         sequences.append(items)
     dataset = make_dataset(sequences, ITEMS)
-    _, parameters = fit_best("transitions", dataset, SasrecConfig(), seed=0, exclude_seen=False)
+    parameters = fit_best("transitions", dataset, EvaluateConfig(exclude_seen=False), seed=0).parameters
     assert parameters["recency"] == 0.5
     assert parameters["backward"] == 0.0
+
+
+def test_ease_equals_the_closed_form(make_dataset: MakeDataset, rng: np.random.Generator) -> None:
+    sequences = _sequences(rng)
+    users = np.zeros((len(sequences), ITEMS))
+    for user, items in enumerate(_train(sequences)):
+        users[user, items] = 1
+    precision = np.linalg.inv(users.T @ users + 5 * np.eye(ITEMS))
+    weights = -precision / np.diag(precision)
+    np.fill_diagonal(weights, 0)
+    scores = Ease(5.0).fit(make_dataset(sequences, ITEMS))._score([np.array([3, 1], np.int32)])[0]
+    np.testing.assert_allclose(scores, weights[3] + weights[1], atol=1e-5)
+
+
+def test_ials_solves_for_histories_and_bpr_knows_its_users(make_dataset: MakeDataset) -> None:
+    pytest.importorskip("implicit", reason="iALS and BPR-MF come from the package implicit")
+    # Two groups of users with six items each; everyone has most of their group's.
+    sequences = [[(user + at) % 6 + 6 * (user % 2) for at in range(6)] for user in range(60)]
+    dataset = make_dataset(sequences, ITEMS)
+    histories = [np.array([0, 1], np.int32), np.array([6, 8, 7], np.int32)]
+    ials = Ials(factors=4).fit(dataset)
+    items = ials._model.item_factors
+    expected = []
+    for history in histories:
+        confidence = np.ones(ITEMS)
+        confidence[history] = ials.alpha
+        system = (items.T * confidence) @ items + ials.regularization * np.eye(4)
+        expected.append(items @ np.linalg.solve(system, (items[history] * ials.alpha).sum(0)))
+    np.testing.assert_allclose(ials._score(histories), expected, atol=0.02)
+    bpr = BprMf(factors=4, iterations=200).fit(dataset)
+    found = bpr.recommend(histories, 4, histories, users=np.array([0, 1]))
+    assert set(found.items[0]) == {2, 3, 4, 5}
+    assert set(found.items[1][:3]) == {9, 10, 11}
+    popular = Popularity().fit(dataset).recommend(histories, 4, histories)
+    np.testing.assert_array_equal(bpr.recommend(histories, 4, histories).items, popular.items)
+
+
+@pytest.mark.parametrize("name", ["item_knn", "gru4rec"])
+def test_a_fitted_baseline_is_used_again(
+    make_dataset: MakeDataset, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, name: BaselineName
+) -> None:
+    dataset = make_dataset(_sequences(rng), ITEMS)
+    small = {"embedding_size": 8, "epochs": 2, "history_length": 6}
+    config = EvaluateConfig(gru4rec=small, tries=2)  # type: ignore[arg-type]
+    first, seconds = fit_or_reuse(name, dataset, config, seed=0)
+    assert len(first.tried) == (2 if name == "gru4rec" else 4)
+    assert max(first.tried, key=lambda row: row["ndcg@10"])["parameters"] == first.parameters
+    with monkeypatch.context() as patch:
+        patch.setattr("genrec_eval.baselines.kept.fit_best", None)
+        again, the_same = fit_or_reuse(name, dataset, config, seed=0)
+    histories = [np.array([1, 2], np.int32)]
+    np.testing.assert_array_equal(
+        again.baseline.recommend(histories).items, first.baseline.recommend(histories).items
+    )
+    assert (again.parameters, again.tried, the_same) == (first.parameters, first.tried, seconds)
+    calls = []
+    monkeypatch.setattr("genrec_eval.baselines.kept.fit_best", lambda *_: calls.append(1) or first)
+    for changed in (config.model_copy(update={"exclude_seen": False}), config):
+        fit_or_reuse(name, dataset, changed, seed=0)
+    assert len(calls) == 2  # another setting, and then the first one again

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrec.models.sasrec import SasrecConfig, network
+from genrec.models.sasrec import SasrecConfig, next_item
 from genrec.models.sasrec.network import SasrecModel
 from genrec.models.sasrec.training import windows
 from genrec_eval.baselines.sasrec import Sasrec
@@ -34,7 +34,7 @@ def test_the_loss_in_pieces_is_the_loss(monkeypatch: pytest.MonkeyPatch) -> None
     batch = torch.randint(0, 21, (4, 9))
     gradients = []
     for at_once in (1 << 20, 60):  # all positions together, then three at a time
-        monkeypatch.setattr(network, "_LOGITS_AT_ONCE", at_once)
+        monkeypatch.setattr(next_item, "_LOGITS_AT_ONCE", at_once)
         model.zero_grad()
         loss = model.loss(batch)
         loss.backward()

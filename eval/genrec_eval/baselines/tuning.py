@@ -1,20 +1,27 @@
-"""Fit a baseline with the parameters that are best on the validation part, so that none is left weak."""
+"""Fit a baseline with the parameters that are best on the validation part, so that none is left weak.
+
+The budget is stated: the quick methods try their whole grid, the trained ones (``TRAINED``) the first
+``evaluate.tries`` of their settings, of which the first are those of the configuration. What was tried, and what
+it came to, stands in ``results.json``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from genrec.console import track
 from genrec.data import Dataset
-from genrec.models.sasrec import SasrecConfig
 from genrec_eval.baselines.base import Baseline
+from genrec_eval.baselines.ease import Ease
+from genrec_eval.baselines.factors import BprMf, Ials
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
 from genrec_eval.baselines.popularity import Popularity
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.validation import VALIDATION_USERS, sample_examples, validation_ndcg
-from genrec_eval.config import BaselineName
+from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
 
 Parameters = dict[str, Any]
 
@@ -23,46 +30,105 @@ _CLASSES: dict[str, Callable[..., Baseline]] = {
     "item_knn": ItemKNN,
     "item_knn_recent": RecentItemKNN,
     "transitions": Transitions,
+    "ease": Ease,
+    "ials": Ials,
+    "bpr_mf": BprMf,
 }
-# Small grids around what was best on MovieLens-100k's validation part (docs/evaluation.md).
+# Small grids around what was best on the validation parts of MovieLens-100k and Beauty (docs/evaluation.md).
 _GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "popularity": {},
     "item_knn": {"neighbours": (50, 500), "shrinkage": (0.0, 10.0)},
     "item_knn_recent": {"neighbours": (50, 500), "decay": (0.6, 0.8)},
     "transitions": {"recency": (0.5, 0.7, 0.9), "backward": (0.0, 0.5), "target_power": (0.0, 0.15, 0.3)},
+    "ease": {"regularization": (20.0, 100.0, 500.0)},
+    "ials": {"alpha": (2.0, 10.0, 40.0), "regularization": (0.01, 0.1)},
+    "bpr_mf": {"learning_rate": (0.02, 0.05), "regularization": (0.01, 0.05)},
 }
+# What is tried after the configuration's own settings, in this order.
+_NEXT: tuple[Parameters, ...] = (
+    {"dropout": 0.5},
+    {"learning_rate": 1e-3},
+    {"dropout": 0.5, "learning_rate": 1e-3},
+)
 
 
-def fit_best(
-    name: BaselineName, dataset: Dataset, sasrec: SasrecConfig, seed: int, exclude_seen: bool = True
-) -> tuple[Baseline, Parameters]:
-    """Return a fitted baseline and its parameters.
+@dataclass(frozen=True)
+class Fitted:
+    """A baseline with the best of what was tried.
 
-    Every combination of the method's grid is fitted on ``train`` and scored by NDCG@10 on ``valid`` (a
-    random 2,000 examples where there are more); the first of the best is returned. Without a validation
-    part the defaults stand. SASRec takes its parameters from ``sasrec`` and stops by ``valid``.
+    Args:
+        baseline: fitted.
+        parameters: its parameters.
+        tried: for each setting, its ``parameters`` and validation ``ndcg@10``; empty where nothing was chosen.
+    """
+
+    baseline: Baseline
+    parameters: Parameters
+    tried: list[dict[str, Any]]
+
+
+def fit_best(name: BaselineName, dataset: Dataset, config: EvaluateConfig, seed: int) -> Fitted:
+    """Return a fitted baseline with what was chosen and tried.
+
+    Every setting is fitted on ``train`` and scored by NDCG@10 on ``valid`` (a random 2,000 examples where there
+    are more); the first of the best is returned. Without a validation part the first setting stands.
 
     Args:
         name: the baseline.
         dataset: where it learns and is chosen; ``test`` is not looked at.
-        sasrec: the settings of SASRec.
-        seed: the seed of SASRec and of the sample.
-        exclude_seen: whether items of the history are left out when scoring.
+        config: the settings of the trained baselines, the budget, and whether seen items are left out.
+        seed: the seed of what is trained and of the sample.
     """
-    if name == "sasrec":
-        from genrec_eval.baselines.sasrec import Sasrec
-
-        return Sasrec(sasrec, exclude_seen).fit(dataset, seed), sasrec.model_dump()
-    grid = _GRIDS[name]
-    choices: list[Parameters] = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    choices = settings_to_try(name, config)
     valid = sample_examples(dataset.examples("valid"), VALIDATION_USERS, seed)
     if len(choices) == 1 or not len(valid):
-        return _CLASSES[name]().fit(dataset, seed), {}
-    best, chosen, fitted = -1.0, choices[0], None
-    for parameters in track(choices, f"{name}, settings tried"):
-        baseline = _CLASSES[name](**parameters).fit(dataset, seed)
-        score = validation_ndcg(baseline, valid, exclude_seen)
-        if score > best:
-            best, chosen, fitted = score, parameters, baseline
-    assert fitted is not None
-    return fitted, chosen
+        return Fitted(build(name, choices[0], config).fit(dataset, seed), choices[0], [])
+    best, tried = None, []
+    for parameters in _progress(name, choices):
+        baseline = build(name, parameters, config).fit(dataset, seed)
+        score = validation_ndcg(baseline, valid, config.exclude_seen)
+        tried.append({"parameters": parameters, "ndcg@10": round(score, 6)})
+        if best is None or score > best[0]:
+            best = score, baseline, parameters
+    assert best is not None
+    return Fitted(best[1], best[2], tried)
+
+
+def settings_to_try(name: BaselineName, config: EvaluateConfig) -> list[Parameters]:
+    """Return the settings that :func:`fit_best` chooses from, in the order they are tried."""
+    if name in TRAINED:
+        own = config.trained(name).model_dump()
+        tried = [own, *({**own, **change} for change in _NEXT)]
+        return [setting for at, setting in enumerate(tried) if setting not in tried[:at]][: config.tries]
+    grid = _GRIDS[name]
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def build(name: BaselineName, parameters: Parameters, config: EvaluateConfig) -> Baseline:
+    """Return a baseline with these parameters, not fitted."""
+    if name not in TRAINED:
+        return _CLASSES[name](**parameters)
+    settings = type(config.trained(name))(**parameters)
+    return _trained(name)(settings, config.exclude_seen)
+
+
+def _trained(name: BaselineName) -> Callable[..., Baseline]:
+    """Return the class of a trained baseline; torch is imported when one is wanted."""
+    from genrec_eval.baselines.bert4rec import Bert4rec
+    from genrec_eval.baselines.gru4rec import Gru4rec
+    from genrec_eval.baselines.hstu import Hstu
+    from genrec_eval.baselines.sasrec import Sasrec, SasrecBce
+
+    classes: dict[str, Callable[..., Baseline]] = {
+        "sasrec": Sasrec,
+        "sasrec_bce": SasrecBce,
+        "gru4rec": Gru4rec,
+        "bert4rec": Bert4rec,
+        "hstu": Hstu,
+    }
+    return classes[name]
+
+
+def _progress(name: BaselineName, choices: list[Parameters]) -> Iterator[Parameters]:
+    """Show a bar for the quick ones; training has one of its own."""
+    return iter(choices) if name in TRAINED else track(choices, f"{name}, settings tried")

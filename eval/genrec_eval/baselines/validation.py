@@ -17,7 +17,7 @@ T = TypeVar("T", bound=Tasks)
 
 def validation_ndcg(baseline: Baseline, valid: Examples, exclude_seen: bool) -> float:
     """Return a baseline's NDCG@10 on examples."""
-    ranking = baseline.recommend(valid.histories, 10, valid.histories if exclude_seen else None)
+    ranking = baseline.recommend(valid.histories, 10, valid.histories if exclude_seen else None, valid.users)
     return accuracy(ranking.items, valid.targets, ks=(10,))["ndcg@10"]
 
 

@@ -1,29 +1,32 @@
-"""Train SASRec on users' histories, and stop where whoever asks for it says it is best."""
+"""Train SASRec, and models of its kind, on users' histories, and stop where whoever asks for it says it is best."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from genrec.console import track
-from genrec.models.sasrec.config import SasrecConfig
+from genrec.models.sasrec.config import SasrecConfig, SequentialConfig
 from genrec.models.sasrec.network import SasrecModel
+from genrec.models.sasrec.next_item import NextItemModel, pad
+
+__all__ = ["pad", "train_next_item", "train_sasrec", "windows"]
 
 Items = npt.NDArray[np.int32]
 Judge = Callable[[SasrecModel], float]
+M = TypeVar("M", bound=NextItemModel)
 
 
 def train_sasrec(
     histories: Sequence[Items], items: int, config: SasrecConfig, seed: int, judge: Judge | None = None
 ) -> tuple[SasrecModel, int, float | None]:
-    """Return a trained model in evaluation mode, the epochs run, and the judge's best score.
-
-    It is trained, and stays, on the GPU if there is one.
+    """Return a trained SASRec in evaluation mode, the epochs run, and the judge's best score.
 
     Args:
         histories: item indices of each user, oldest first; those of fewer than two items teach nothing.
@@ -33,19 +36,40 @@ def train_sasrec(
         judge: scores the model after every epoch, higher is better. Training ends after ``config.patience``
             epochs without a better score, and the best epoch's weights are kept. None runs all epochs.
     """
+    return train_next_item(lambda: SasrecModel(items, config), histories, config, seed, judge, "SASRec")
+
+
+def train_next_item(
+    build: Callable[[], M],
+    histories: Sequence[Items],
+    config: SequentialConfig,
+    seed: int,
+    judge: Callable[[M], float] | None = None,
+    name: str = "training",
+) -> tuple[M, int, float | None]:
+    """Return a model of next items on the CPU, trained as :func:`train_sasrec` says, on a GPU if there is one.
+
+    Args:
+        build: makes the model.
+        histories: item indices of each user, oldest first.
+        config: how it is trained.
+        seed: of every random choice.
+        judge: scores the model after every epoch.
+        name: shown beside the progress bar.
+    """
     train = [history for history in histories if len(history) > 1]
     rng = np.random.default_rng(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = SasrecModel(items, config)
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        model = build().to(device)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
         best, best_state, waited, epochs_run = None, None, 0, 0
-        for epoch in track(range(1, config.epochs + 1), "SASRec, epochs at most"):
+        for epoch in track(range(1, config.epochs + 1), f"{name}, epochs at most"):
             epochs_run = epoch
-            _epoch(model, train, config, optimizer, rng)
+            _epoch(model, train, config, optimizer, rng, epoch - 1)
             if judge is None:
                 continue
             score = judge(model.eval())
@@ -56,18 +80,23 @@ def train_sasrec(
                 break
     if best_state is not None:
         model.load_state_dict(best_state)
-    return model.eval(), epochs_run, best
+    return model.cpu().eval(), epochs_run, best
 
 
 def _epoch(
-    model: SasrecModel,
+    model: NextItemModel,
     train: Sequence[Items],
-    config: SasrecConfig,
+    config: SequentialConfig,
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
+    done: int,
 ) -> None:
     model.train()
-    for batch in windows(train, config.history_length, config.batch_size, model.items, rng):
+    batches = windows(train, config.history_length, config.batch_size, model.items, rng)
+    for step, batch in enumerate(batches):
+        if config.schedule == "linear":
+            progress = (done + min(1.0, step * config.batch_size / len(train))) / config.epochs
+            optimizer.param_groups[0]["lr"] = config.learning_rate * max(0.0, 1 - progress)
         optimizer.zero_grad(set_to_none=True)
         model.loss(batch).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -89,12 +118,3 @@ def windows(
     order = rng.permutation(len(cut))
     for start in range(0, len(order), batch_size):
         yield pad([cut[index] for index in order[start : start + batch_size]], padding)
-
-
-def pad(sequences: Sequence[Items], padding: int) -> torch.Tensor:
-    """Return int64 [batch, longest], padded on the right, at least one place wide."""
-    width = max(1, max(len(sequence) for sequence in sequences))
-    table = np.full((len(sequences), width), padding, dtype=np.int64)
-    for row, sequence in zip(table, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return torch.from_numpy(table)
