@@ -26,6 +26,7 @@ VERBS = (
     "evaluate",
     "report",
     "recommend",
+    "serve",
     "think",
     "catalogue",
     "loid",

@@ -23,6 +23,7 @@ SECTIONS = {
     "evaluate": "genrec_eval.config:EvaluateConfig",
     "think": "genrec_alignment.reasoning.config:ThinkConfig",
     "loid": "genrec_alignment.loid.config:LoidConfig",
+    "serve": "genrec.serving.config:ServeConfig",
 }
 
 ConfigOption = Annotated[

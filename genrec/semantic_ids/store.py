@@ -95,6 +95,11 @@ class CatalogueStore:
         numbers = self._numbers()
         return self._manifest(numbers[0]).inputs[_SOURCE] if numbers else None
 
+    @property
+    def latest(self) -> int:
+        """The number of the current version; found without reading it."""
+        return max(self._numbers(), default=1)
+
     def history(self) -> list[Version]:
         """Return all versions, the oldest first.
 

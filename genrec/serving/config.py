@@ -1,0 +1,39 @@
+"""Settings of ``genrec serve``. What a single request may ask for at most stands in genrec.serving.messages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from genrec.config import Section
+
+
+class ServeConfig(Section):
+    """How the service listens, batches, refuses, and where it keeps histories."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every network.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    histories: str = Field(
+        "sqlite", description="Where feedback is kept: sqlite (in the run folder), or a URL: sqlite:///FILE, …"
+    )
+    token_env: str = Field(
+        "GENREC_TOKEN", description="Environment variable with the bearer token; no token is asked for if unset."
+    )
+    cors_origins: list[str] = Field(default=[], description="Other origins whose pages may call the API.")
+    allowed_hosts: list[str] = Field(
+        default=[], description="Host names to answer to; by default the loopback's there, and any elsewhere."
+    )
+    page: bool = Field(True, description="Offer the page at / and the search for users and items that it needs.")
+    max_batch: int = Field(64, ge=1, le=4096, description="Requests searched at once.")
+    batch_beams: int = Field(3200, ge=1, description="Beams searched at once; wider requests make smaller batches.")
+    batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long an idle search waits for company.")
+    queue: int = Field(512, ge=1, description="Requests that may wait; one more is answered 429.")
+    deadline_s: float = Field(10.0, gt=0, description="A request not answered by then is answered 504.")
+    max_body_kb: int = Field(1024, ge=1, description="Largest request body; a larger one is answered 413.")
+    keep_alive_s: int = Field(30, ge=1, description="How long an idle connection stays open.")
+    drain_s: int = Field(30, ge=1, description="How long requests in flight may take after SIGTERM.")
+    catalogue_poll_s: float = Field(
+        2.0, ge=0, description="How often to look for a new version of the catalogue; 0: never."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")

@@ -1,0 +1,103 @@
+"""A service from the artefacts of a run; whatever does not fit stops the start with one message."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from genrec.data.dataset import Dataset
+from genrec.decoding.recommender import Recommender
+from genrec.decoding.think.form import ThoughtForm
+from genrec.errors import ArtifactError
+from genrec.models.generator import local_folder
+from genrec.runs import Manifest, open_artifact
+from genrec.runs.artifact import digest_files
+from genrec.serving.config import ServeConfig
+from genrec.serving.deployment import Domains, Live
+from genrec.serving.histories import People, open_histories
+from genrec.serving.neighbours import Neighbours
+from genrec.serving.service import Service
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".webp"}
+
+
+def load_service(
+    run: Path,
+    config: ServeConfig,
+    generator: str | Path | None = None,
+    terms: Mapping[str, Sequence[str]] | None = None,
+) -> Service:
+    """Load a run's generator, catalogue, users and vectors.
+
+    Args:
+        run: the run folder; its ``dataset`` and ``semantic_ids`` may be missing.
+        config: the service's settings.
+        generator: a generator's folder or hub id, instead of the run's.
+        terms: the categories of items, for explanations.
+
+    Raises:
+        ArtifactError: if an artefact is missing, not what was written, or does not fit the others.
+        ConfigError: if ``serve.histories`` names no store.
+    """
+    folder = local_folder(generator or run / "generator")
+    manifest = _whole(folder, "generator")
+    dataset = _dataset(run)
+    device = None if config.device == "auto" else config.device
+    recommender = Recommender.from_pretrained(folder, config.max_batch, device=device)
+    ids, domains = manifest.inputs.get("semantic_ids"), _domains(dataset)
+    live = Live(recommender, manifest.digest, ids, run, domains, ThoughtForm.load(folder))
+    neighbours = _neighbours(run / "semantic_ids")
+    people = People(open_histories(config.histories, run), dataset, recommender.generator.features)
+    return Service(live, people, neighbours, config, _pictures(dataset), terms)
+
+
+def _whole(folder: Path, kind: str) -> Manifest:
+    """Return an artefact's manifest after a look at its files; the model card may have been edited.
+
+    Raises:
+        ArtifactError: naming every file that is missing or not what was written.
+    """
+    manifest = open_artifact(folder, kind)
+    there = digest_files(folder)
+    broken = [name for name, was in manifest.files.items() if there.get(name) != was and not name.endswith(".md")]
+    if broken:
+        raise ArtifactError(
+            f"{folder} is not what was written: {', '.join(broken)} missing or changed.",
+            "Copy it again from where it was made, or make it again.",
+        )
+    return manifest
+
+
+def _dataset(run: Path) -> Dataset | None:
+    if not (run / "dataset").exists():
+        return None
+    _whole(run / "dataset", "dataset")
+    return Dataset.load(run / "dataset")
+
+
+def _neighbours(folder: Path) -> Neighbours:
+    if folder.exists():
+        _whole(folder, "semantic_ids")
+    return Neighbours.load(folder)
+
+
+def _domains(dataset: Dataset | None) -> Domains:
+    """Return the items of each domain: those that it has interactions with."""
+    if dataset is None or "domain" not in dataset.interactions.columns:
+        return {}
+    pairs = dataset.interactions.select("domain", "item_id").drop_nulls().unique()
+    found: dict[str, set[str]] = defaultdict(set)
+    for domain, item in pairs.iter_rows():
+        found[domain].add(item)
+    return {domain: frozenset(items) for domain, items in found.items()}
+
+
+def _pictures(dataset: Dataset | None) -> dict[str, Path]:
+    if dataset is None or "image" not in dataset.items.columns:
+        return {}
+    rows = dataset.items.select("item_id", pl.col("image").cast(pl.String)).drop_nulls().iter_rows()
+    files = {item: Path(file) for item, file in rows}
+    return {item: file for item, file in files.items() if file.suffix.lower() in _PICTURES}

@@ -1,0 +1,141 @@
+"""Users' histories: what is stored, read in which order, counted once, and given to the next training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from genrec.data import Dataset
+from genrec.data.features import Features
+from genrec.errors import ArtifactError, ConfigError
+from genrec.serving.histories import People, StoredEvent, open_histories
+from genrec.serving.histories.base import HistoryStore
+from tests.serving.worlds import served, write_run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> HistoryStore:
+    return open_histories("sqlite", tmp_path)
+
+
+def event(user: str, item: str, timestamp: int = 0, **fields: object) -> StoredEvent:
+    return StoredEvent(user, item, timestamp, **fields)
+
+
+def test_events_come_back_as_they_were_by_time_and_then_by_arrival(store: HistoryStore) -> None:
+    whole = event("ann", "i1", 5, behavior="like", value=0.5, domain="d", request_id="r", position=3, event_id="e")
+    assert store.append([whole, event("bob", "i2", 1), event("ann", "i3", 2)]) == 3
+    assert store.append([event("ann", "i4", 5)]) == 1
+    assert store.history("ann") == [event("ann", "i3", 2), whole, event("ann", "i4", 5)]
+    assert store.history("nobody") == []
+    assert [one.item_id for one in store.log()] == ["i1", "i2", "i3", "i4"]
+
+
+def test_an_event_id_is_stored_once(store: HistoryStore) -> None:
+    once = event("ann", "i1", 5, event_id="e")
+    assert store.append([once, once]) == 1
+    assert store.append([once, event("ann", "i2", 6)]) == 1
+    assert [one.item_id for one in store.history("ann")] == ["i1", "i2"]
+
+
+def test_users_are_found_by_part_of_their_id(store: HistoryStore) -> None:
+    store.append([event(user, "i") for user in ("Ann", "joanna", "bob", "a%b", "a_b", "a'b")])
+    assert store.users("ann", 9) == ["Ann", "joanna"]
+    assert store.users("a%", 9) == ["a%b"]
+    assert store.users("'", 9) == ["a'b"]
+    assert store.users("", 2) == ["Ann", "a%b"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(names=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=5))
+def test_no_id_is_taken_for_sql(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = open_histories("sqlite", tmp_path_factory.mktemp("sql"))
+    store.append([event(name, f"{name}'); DROP TABLE feedback; --", at) for at, name in enumerate(names)])
+    for name in names:
+        assert [one.item_id for one in store.history(name)] == [f"{name}'); DROP TABLE feedback; --"] * names.count(
+            name
+        )
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "feedback.sqlite").write_text("something else, and longer than a header of a database would be" * 9)
+    with pytest.raises(ArtifactError, match=r"feedback\.sqlite cannot be used for users' histories"):
+        open_histories("sqlite", tmp_path)
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite:", "nothing", "sqlite://host/file"])
+def test_an_unknown_url_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names no store"):
+        open_histories(url, tmp_path)
+
+
+def test_feedback_follows_what_the_dataset_knows_and_counts_once(run: Path, store: HistoryStore) -> None:
+    people = People(store, Dataset.load(run / "dataset"), None)
+    # The dataset has ann's i07 at 4000 already: she came back into it from this very store.
+    store.append([event("ann", "i07", 4000), event("ann", "i07", 5000), event("dan", "i01", 1)])
+    past = people.past("ann")
+    assert past is not None
+    assert past.item_ids == ["i03", "i05", "gone", "i07", "i07"]
+    assert people.past("nobody") is None
+    assert people.users("an", 9) == ["ann", "dan"]
+
+
+def test_events_since_then_have_the_features_they_would_have_in_the_log(
+    tmp_path: Path, store: HistoryStore
+) -> None:
+    run = write_run(tmp_path / "run")
+    dataset = Dataset.load(run / "dataset")
+    features = Features.fit(dataset, ("behavior", "gap", "item:genres"))
+    people = People(store, dataset, features)
+    store.append([event("ann", "i01", 5000, behavior="like"), event("ann", "i02", 9000, behavior="unheard of")])
+    past = people.past("ann")
+    assert past is not None
+    assert past.features is not None
+    known = features.table(dataset)[:4]
+    assert (past.features[:4] == known).all()
+    new = features.encode(["i07", "i01", "i02"], behaviors=[None, "like", None], timestamps=[4000, 5000, 9000])[1:]
+    assert (past.features[4:] == new).all()
+    assert (new[:, 1] > 0).all(), "the first gap reaches back into the dataset"
+
+
+def test_posted_events_extend_the_history_and_change_the_answer(tmp_path: Path) -> None:
+    with served(write_run(tmp_path / "run", "lazy_decoder", ("behavior",))) as client:
+        before = client.post("/v1/recommend", json={"user_id": "ann"}).json()
+        done = client.post(
+            "/v1/feedback",
+            json={
+                "events": [
+                    {"user_id": "ann", "item_id": "i01", "behavior": "like", "event_id": "e1"},
+                    {"user_id": "ann", "item_id": "new"},
+                ]
+            },
+        )
+        assert done.status_code == 201
+        assert (done.json()["stored"], done.json()["repeated"]) == (2, 0)
+        assert done.json()["unknown_items"] == ["new"]
+        after = client.post("/v1/recommend", json={"user_id": "ann"}).json()
+        assert after["history"] == [*before["history"], "i01"]
+        assert after["items"] != before["items"]
+        shown = client.get("/v1/history", params={"user_id": "ann", "limit": 2}).json()
+        assert [item["item_id"] for item in shown["items"]] == ["i01"]
+        assert shown["ignored"]["history"] == ["new"]
+        again = client.post(
+            "/v1/feedback", json={"events": [{"user_id": "ann", "item_id": "i01", "event_id": "e1"}]}
+        )
+        assert (again.json()["stored"], again.json()["repeated"]) == (0, 1)
+
+
+def test_searching_users_and_items(client: TestClient) -> None:
+    assert client.get("/v1/users", params={"query": "B"}).json()["users"] == ["bob"]
+    assert client.get("/v1/history", params={"user_id": "nobody"}).status_code == 404
+    found = client.get("/v1/items", params={"query": "FILM i1", "limit": 2}).json()["items"]
+    assert [item["item_id"] for item in found] == ["i10", "i11"]
+    near = client.get("/v1/similar", params={"item_id": "i01", "k": 11}).json()
+    similarities = [item["similarity"] for item in near["items"]]
+    assert similarities == sorted(similarities, reverse=True)
+    assert {item["item_id"] for item in near["items"]} == {f"i{row:02}" for row in range(12)} - {"i01"}
