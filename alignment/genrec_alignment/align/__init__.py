@@ -1,0 +1,1 @@
+"""Iterative alignment: beams, rewards, pairs, training, and a verdict, round after round (``genrec align``)."""
