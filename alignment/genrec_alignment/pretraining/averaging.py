@@ -33,15 +33,19 @@ class AverageWeights(TrainerCallback):
     ) -> None:
         """Move the averages."""
         del args, control
-        done = state.global_step + 1  # the step that was just taken is counted afterwards
-        share = 1 - min(self.decay, (1 + done) / (10 + done))
-        optimizer = kwargs["optimizer"]
-        with torch.no_grad():
-            weights = _weights(optimizer)
-            for weight in weights:  # not before their first step: a state that is not empty is not made again
-                if _KEY not in optimizer.state[weight]:
-                    optimizer.state[weight][_KEY] = weight.detach().clone()
-            torch._foreach_lerp_([optimizer.state[weight][_KEY] for weight in weights], weights, share)
+        # The step that was just taken is counted afterwards.
+        follow(kwargs["optimizer"], self.decay, state.global_step + 1)
+
+
+def follow(optimizer: torch.optim.Optimizer, decay: float, done: int) -> None:
+    """Move the averages towards the weights, after ``done`` steps."""
+    share = 1 - min(decay, (1 + done) / (10 + done))
+    with torch.no_grad():
+        weights = _weights(optimizer)
+        for weight in weights:  # not before their first step: a state that is not empty is not made again
+            if _KEY not in optimizer.state[weight]:
+                optimizer.state[weight][_KEY] = weight.detach().clone()
+        torch._foreach_lerp_([optimizer.state[weight][_KEY] for weight in weights], weights, share)
 
 
 def swap(optimizer: torch.optim.Optimizer | None) -> None:

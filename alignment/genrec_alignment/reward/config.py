@@ -35,10 +35,7 @@ class NetworkConfig(Section):
 
     hidden_size: PositiveInt = Field(64, description="Width of item vectors, attention and towers.")
     heads: PositiveInt = Field(2, description="Heads of both attentions; must divide hidden_size.")
-    items: Literal["table", "codes", "both"] = Field(
-        "both", description="An item's vector: its row of a table, the sum of its codes' vectors, or both added."
-    )
-    history_length: PositiveInt = Field(50, description="Events of a history, the latest.")
+    history_length: PositiveInt = Field(100, description="Events of a history, the latest.")
     body: Literal["shared_bottom", "mmoe", "home"] = Field(
         "shared_bottom", description="What stands between the session's vector and the towers."
     )
@@ -73,13 +70,16 @@ class RewardConfig(Section):
     held_out: Fraction = Field(
         0.2, description="Share of users that neither model learns from; both are measured on."
     )
-    gate: Fraction = Field(0.65, description="Smallest held-out AUC with which a model may be used.")
+    gate: Fraction = Field(
+        0.65,
+        description="Smallest held-out AUC of a model that may be used; its GAUC must reach the item average's.",
+    )
     network: NetworkConfig = NetworkConfig()
-    learning_rate: PositiveFloat = Field(2e-3, description="Learning rate of AdamW.")
-    weight_decay: NonNegativeFloat = Field(0.05, description="Weight decay of AdamW.")
+    learning_rate: PositiveFloat = Field(4e-3, description="Learning rate of AdamW.")
+    weight_decay: NonNegativeFloat = Field(1.0, description="Weight decay of AdamW.")
     batch_size: PositiveInt = Field(256, ge=2, description="Sessions a step.")
     epochs: PositiveInt = Field(20, description="Passes over the training part at most.")
-    patience: PositiveInt = Field(3, description="Epochs without a lower validation loss before it stops.")
+    patience: PositiveInt = Field(4, description="Epochs without a lower validation loss before it stops.")
 
     @model_validator(mode="after")
     def _names_and_weights(self) -> RewardConfig:

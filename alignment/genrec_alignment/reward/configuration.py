@@ -12,9 +12,8 @@ class SessionRewardConfig(PretrainedConfig):
     """Configuration of :class:`~genrec_alignment.reward.network.SessionRewardModel`.
 
     Args:
-        codebook_sizes: the number of codes of each level.
-        known: the items that training showed, ascending: the rows of the table of item vectors, after the first,
-            which is for all others.
+        items: how many items the catalogue has.
+        content_size: width of the vectors that the items come with.
         feature_names: what is read of a history's events.
         feature_sizes: the number of values of each feature, "unknown" (0) counted.
         objectives: the name of each tower.
@@ -27,8 +26,8 @@ class SessionRewardConfig(PretrainedConfig):
 
     model_type = "genrec_session_reward"
 
-    codebook_sizes: list[int] = field(default_factory=lambda: [256, 256, 256])
-    known: list[int] = field(default_factory=list)
+    items: int = 1
+    content_size: int = 1
     feature_names: list[str] = field(default_factory=list)
     feature_sizes: list[int] = field(default_factory=list)
     objectives: list[str] = field(default_factory=lambda: ["like"])

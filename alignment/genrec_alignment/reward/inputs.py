@@ -21,23 +21,21 @@ class RewardInputs:
     """Makes tensors of histories and sessions.
 
     Args:
-        catalogue: the items and their codes.
-        rows: int [items], 1 + each item's row in the model's table; 0 for an item that training did not show.
+        catalogue: the items.
         features: what is read of a history's events.
         history_length: events of a history, at most.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, rows: npt.NDArray[np.integer], features: Features, history_length: int
-    ) -> None:
-        self.catalogue, self.rows, self.features = catalogue, rows, features
-        self.history_length = history_length
+    def __init__(self, catalogue: Catalogue, features: Features, history_length: int) -> None:
+        self.catalogue, self.features, self.history_length = catalogue, features, history_length
+        self._rows = 1 + np.arange(len(catalogue))  # 0 is padding
+        self._codes = np.zeros((len(catalogue), 0), dtype=np.int64)  # an item is known by its vector, not by codes
 
     def histories(self, histories: Sequence[History]) -> HistoryBatch:
         """Return the latest events of each history as one right-padded batch."""
         events = [history if isinstance(history, Events) else Events(history) for history in histories]
         latest = [one.latest(self.history_length) for one in events]
-        return batch_histories(latest, self.catalogue.codes, self.rows, len(self.features.names))
+        return batch_histories(latest, self._codes, self._rows, len(self.features.names))
 
     def sessions(self, items: npt.NDArray[np.integer]) -> SessionBatch:
         """Return sessions int [n, k, m] (``item_index``, -1 is padding) as tensors.
@@ -47,10 +45,7 @@ class RewardInputs:
         """
         if items.ndim != 3 or (items.size and not -1 <= items.min() <= items.max() < len(self.catalogue)):
             raise ValueError(f"sessions must be [n, k, m] of -1 to {len(self.catalogue) - 1}")
-        mask = items >= 0
-        codes = np.where(mask[..., None], self.catalogue.codes[items], 0).astype(np.int64)
-        rows = np.where(mask, self.rows[items], 0).astype(np.int64)
-        return SessionBatch(*(torch.from_numpy(array) for array in (codes, rows, mask)))
+        return SessionBatch(torch.from_numpy(items.astype(np.int64) + 1), torch.from_numpy(items >= 0))
 
 
 class LoggedEvents:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -22,14 +23,18 @@ from genrec.data.features import Features
 from genrec.errors import DataError
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
+from genrec_alignment.reasoning.pruning import item_vectors
+from genrec_alignment.reward.average import ItemAverage
 from genrec_alignment.reward.config import RewardConfig
 from genrec_alignment.reward.configuration import SessionRewardConfig
 from genrec_alignment.reward.inputs import LoggedEvents, RewardInputs
 from genrec_alignment.reward.measuring import Table, gate, measure
 from genrec_alignment.reward.network import SessionRewardModel
-from genrec_alignment.reward.scorer import RewardScorer, table_rows
+from genrec_alignment.reward.scorer import RewardScorer
 from genrec_alignment.reward.sessions import Ints, Pieces, SessionLog
 from genrec_alignment.reward.training import RewardTraining
+
+Floats = npt.NDArray[np.float32]
 
 KIND = "reward"
 MODELS = ("model", "judge")
@@ -50,7 +55,7 @@ def make_reward(config: RewardConfig, run: Path, seed: int, *, force: bool = Fal
         force: make it again even if it is current.
 
     Raises:
-        ArtifactError: if the dataset or the semantic IDs are missing.
+        ArtifactError: if the dataset, the semantic IDs or the items' vectors beside them are missing.
         DataError: if there are no sessions, an objective cannot be had, or there are too few users.
     """
     dataset, ids = Dataset.load(run / "dataset"), open_artifact(run / "semantic_ids", "semantic_ids")
@@ -63,7 +68,8 @@ def make_reward(config: RewardConfig, run: Path, seed: int, *, force: bool = Fal
     if catalogue.item_ids != dataset.item_ids:
         raise DataError(f"The semantic IDs in {run} are of other items than its dataset.", "Run genrec tokenize.")
     with new_artifact(run / KIND, KIND, settings, inputs, seed) as draft:
-        maker = _Maker(config, dataset, catalogue, seed)
+        vectors = item_vectors(run / "semantic_ids", len(catalogue))
+        maker = _Maker(config, dataset, catalogue, vectors, seed)
         draft.details = maker.make(draft.path)
     _say(draft.details)
     return open_artifact(run / KIND, KIND)
@@ -72,8 +78,11 @@ def make_reward(config: RewardConfig, run: Path, seed: int, *, force: bool = Fal
 class _Maker:
     """Everything that both models share."""
 
-    def __init__(self, config: RewardConfig, dataset: Dataset, catalogue: Catalogue, seed: int) -> None:
+    def __init__(
+        self, config: RewardConfig, dataset: Dataset, catalogue: Catalogue, vectors: Floats, seed: int
+    ) -> None:
         self.config, self.dataset, self.catalogue, self.seed = config, dataset, catalogue, seed
+        self.vectors = vectors
         self.log = SessionLog(dataset, config)
         self.features = Features.fit(dataset, config.features)
         self.events = LoggedEvents(dataset, self.features, self.log.kept)
@@ -103,31 +112,39 @@ class _Maker:
         users = self.users[name]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = SessionRewardModel(self._shape(users))
+            model = SessionRewardModel(self._shape())
+        model.set_content(torch.from_numpy(self.vectors))
         torch.nn.Module.to(model, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        rows = table_rows(np.asarray(model.config.known, dtype=np.int64), len(self.catalogue))
-        inputs = RewardInputs(self.catalogue, rows, self.features, self.config.network.history_length)
+        inputs = RewardInputs(self.catalogue, self.features, self.config.network.history_length)
         training = RewardTraining(self.log, inputs, self.events, self.config)
         figures = training.train(model, users, seed)
         RewardScorer(model, inputs).save_pretrained(folder)
-        tables = [self._measure(training, model, size) for size in (1, self.config.session_length)]
+        average = self._average(users)
+        tables = [self._measure(training, model, average, size) for size in (1, self.config.session_length)]
         return figures, tables[0], tables[1]
 
-    def _measure(self, training: RewardTraining, model: SessionRewardModel, size: int) -> Table:
-        pieces = self._held_out(size)
-        return measure(pieces.labels, training.predict(model, pieces), pieces.users, self.config)
+    def _measure(
+        self, training: RewardTraining, model: SessionRewardModel, average: ItemAverage, size: int
+    ) -> Table:
+        pieces = self._pieces(self.users["held_out"], size)
+        predicted = training.predict(model, pieces)
+        return measure(pieces.labels, predicted, average.predict(pieces), pieces.users, self.config)
 
-    def _held_out(self, size: int) -> Pieces:
-        pieces = self.log.pieces("train", self.users["held_out"], size)
+    def _average(self, users: Ints) -> ItemAverage:
+        pieces = self._pieces(users, 1)
+        return ItemAverage.fit(pieces.items[:, 0], pieces.labels, len(self.catalogue))
+
+    def _pieces(self, users: Ints, size: int) -> Pieces:
+        pieces = self.log.pieces("train", users, size)
         if self.config.negatives == "exposures":
             return pieces
         return self.log.with_sampled(pieces, np.random.default_rng(self.seed))
 
-    def _shape(self, users: Ints) -> SessionRewardConfig:
+    def _shape(self) -> SessionRewardConfig:
         objectives = self.config.objectives
         return SessionRewardConfig(
-            codebook_sizes=list(self.catalogue.codebook_sizes),
-            known=self._known(users),
+            items=len(self.catalogue),
+            content_size=self.vectors.shape[1],
             feature_names=list(self.features.names),
             feature_sizes=list(self.features.sizes),
             objectives=[objective.name for objective in objectives],
@@ -137,17 +154,6 @@ class _Maker:
             shape=self.config.network.model_dump(mode="json"),
             catalogue_digest=self.catalogue.digest,
         )
-
-    def _known(self, users: Ints) -> list[int]:
-        """Return the items that training on ``users`` can show: all where negatives are sampled from all."""
-        if self.config.network.items == "codes":
-            return []
-        if self.config.negatives == "sampled":
-            return list(range(len(self.catalogue)))
-        sequences = self.dataset.sequences
-        owners = np.searchsorted(sequences.offsets, self.log.kept, side="right") - 1
-        found: list[int] = np.unique(sequences.items[self.log.kept[np.isin(owners, users)]]).tolist()
-        return found
 
 
 def divide_users(users: Ints, held_out: float, seed: int) -> dict[str, Ints]:
@@ -173,4 +179,4 @@ def divide_users(users: Ints, held_out: float, seed: int) -> dict[str, Ints]:
 def _say(details: dict[str, Any]) -> None:
     remark(f"Negatives: {details['negatives']}. Merged reward: {details['weights']}.")
     for problem in details["gate"]["problems"]:
-        remark(f"Below the gate of {details['gate']['least_auc']}: {problem}.")
+        remark(f"The gate ({details['gate']['rule']}) is not passed: {problem}.")

@@ -15,26 +15,34 @@ Table = dict[str, dict[str, float | int | None]]
 def measure(
     labels: npt.NDArray[np.floating],
     probabilities: npt.NDArray[np.floating],
+    average: npt.NDArray[np.floating],
     users: npt.NDArray[np.integer],
     config: RewardConfig,
 ) -> Table:
-    """Return AUC, GAUC over users, ECE, log-loss and counts for every objective, rounded.
+    """Return AUC, GAUC over users, both of the item average too, ECE, log-loss and counts for every objective.
 
-    For the two AUCs a label of at least one half is a positive; the others take labels as they are.
+    For the AUCs a label of at least one half is a positive; the others take labels as they are.
 
     Args:
         labels: float [sessions, objectives], from 0 to 1.
         probabilities: float [sessions, objectives].
+        average: float [sessions, objectives], of :class:`~genrec_alignment.reward.average.ItemAverage`.
         users: int [sessions].
         config: names the objectives.
     """
     names = [objective.name for objective in config.objectives]
-    columns = zip(names, labels.T, probabilities.T, strict=True)
-    return {name: _entry(truth, predicted, users) for name, truth, predicted in columns} if len(users) else {}
+    if not len(users):
+        return {}
+    columns = zip(labels.T, probabilities.T, average.T, strict=True)
+    entries = [_entry(truth, predicted, by_item, users) for truth, predicted, by_item in columns]
+    return dict(zip(names, entries, strict=True))
 
 
 def _entry(
-    truth: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating], users: npt.NDArray[np.integer]
+    truth: npt.NDArray[np.floating],
+    predicted: npt.NDArray[np.floating],
+    average: npt.NDArray[np.floating],
+    users: npt.NDArray[np.integer],
 ) -> dict[str, float | int | None]:
     positive = truth >= 0.5
     by_user, covered = grouped_auc(positive, predicted, users)
@@ -42,6 +50,8 @@ def _entry(
         "auc": auc(positive, predicted),
         "gauc": by_user,
         "gauc_covers": covered,
+        "item_average_auc": auc(positive, average),
+        "item_average_gauc": grouped_auc(positive, average, users)[0],
         "ece": calibration_error(truth, predicted),
         "log_loss": log_loss(truth, predicted),
         "mean_label": float(truth.mean()),
@@ -51,17 +61,33 @@ def _entry(
 
 
 def gate(tables: dict[str, Table], config: RewardConfig) -> dict[str, object]:
-    """Return whether every model's AUC of every objective that counts in the merged reward is large enough.
+    """Return whether every model may be used for every objective that counts in the merged reward.
+
+    It may if its AUC is large enough, and its GAUC is not below the item average's: what orders the items of one
+    user worse than that has nothing to tell a policy about a user.
 
     Args:
         tables: the table of each model, on single items of users it never saw.
         config: has the threshold and the weights.
     """
+    wanted = [objective.name for objective in config.objectives if objective.weight]
+    problems = [
+        f"{model}: held-out {problem}"
+        for model, table in tables.items()
+        for name in wanted
+        for problem in _problems(name, table.get(name, {}), config.gate)
+    ]
+    rule = f"AUC at least {config.gate}, GAUC not below the item average's"
+    return {"passed": not problems, "rule": rule, "least_auc": config.gate, "problems": problems}
+
+
+def _problems(name: str, entry: dict[str, float | int | None], least: float) -> list[str]:
+    area, by_user, average = (entry.get(key) for key in ("auc", "gauc", "item_average_gauc"))
+    if area is None or by_user is None or average is None:
+        return [f"AUC of {name!r} cannot be measured, one class is missing"]
     problems = []
-    for model, table in tables.items():
-        for objective in config.objectives:
-            area = table.get(objective.name, {}).get("auc")
-            if objective.weight and (area is None or area < config.gate):
-                what = "cannot be measured, one class is missing" if area is None else f"is {area}"
-                problems.append(f"{model}: held-out AUC of {objective.name!r} {what}")
-    return {"passed": not problems, "least_auc": config.gate, "problems": problems}
+    if area < least:
+        problems.append(f"AUC of {name!r} is {area}, below {least}")
+    if by_user < average:
+        problems.append(f"GAUC of {name!r} is {by_user}, the item average's is {average}")
+    return problems

@@ -21,56 +21,47 @@ class SessionBatch:
     """Sessions as tensors, k for each history.
 
     Args:
-        codes: int64 [batch, k, m, levels]; 0 on padding.
-        rows: int64 [batch, k, m], 1 + the item's row of the table; 0 for an item that is not in it, and padding.
+        rows: int64 [batch, k, m], 1 + ``item_index``; 0 on padding.
         mask: bool [batch, k, m], False on padding.
     """
 
-    codes: Tensor
     rows: Tensor
     mask: Tensor
 
     def to(self, device: torch.device) -> SessionBatch:
         """Return the batch on ``device``."""
-        return SessionBatch(self.codes.to(device), self.rows.to(device), self.mask.to(device))
+        return SessionBatch(self.rows.to(device), self.mask.to(device))
 
 
 class ItemVectors(nn.Module):
-    """Vectors of items: rows of a table, sums of code vectors, or both added; normalised (ours, not the paper's).
+    """The vectors that items come with, brought to the model's width; row 0 is padding.
+
+    Nothing is learned of a single item: docs/experiments.md has what tables of items and of codes cost.
 
     Args:
-        config: of the model.
-        shape: of the network.
+        items: how many there are.
+        size: width of the vectors that items come with.
+        width: of the model.
     """
 
-    def __init__(self, config: SessionRewardConfig, shape: NetworkConfig) -> None:
+    def __init__(self, items: int, size: int, width: int) -> None:
         super().__init__()
-        self.codes: nn.Embedding | None = None
-        self.table: nn.Embedding | None = None
-        self.offsets: Tensor
-        if shape.items != "table":
-            offsets = torch.tensor([0, *config.codebook_sizes[:-1]]).cumsum(0)
-            self.codes = nn.Embedding(sum(config.codebook_sizes), shape.hidden_size)
-            self.register_buffer("offsets", offsets)
-        if shape.items != "codes":
-            self.table = nn.Embedding(len(config.known) + 1, shape.hidden_size, padding_idx=0)
+        self.content: Tensor
+        self.register_buffer("content", torch.zeros(items + 1, size, dtype=torch.float16))
+        self.project = nn.Linear(size, width, bias=False)
 
-    def forward(self, codes: Tensor, rows: Tensor) -> Tensor:
-        """Return float [..., width] for codes int64 [..., levels] and rows int64 [...]."""
-        parts: list[Tensor] = []
-        if self.codes is not None:
-            parts.append(self.codes(codes + self.offsets).sum(-2))
-        if self.table is not None:
-            parts.append(self.table(rows))
-        return torch.stack(parts).sum(0)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return float [..., width] for rows int64 [...]."""
+        found, places = rows.unique(return_inverse=True)
+        return functional.embedding(places, self.project(self.content[found].to(self.project.weight.dtype)))
 
 
 class SessionRewardModel(PreTrainedModel):
     """The reward model.
 
     e_i = v_i ⊙ u_i with u_i the attention of item i over the user's behaviours; h_f = SelfAttention(e) across the
-    session; each tower is a sigmoid of an MLP of Sum(h_f), or of what the multi-task body makes of it. The paper's
-    marks leave the product's exact form open; docs/reward.md says what is ours.
+    session; each tower is a sigmoid of an MLP of the mean of h_f, or of what the multi-task body makes of it. The
+    paper's marks leave the product's exact form open; docs/reward.md says what is ours.
 
     Args:
         config: its ``shape`` holds the fields of :class:`~genrec_alignment.reward.config.NetworkConfig`.
@@ -83,7 +74,7 @@ class SessionRewardModel(PreTrainedModel):
         super().__init__(config)
         shape = NetworkConfig.model_validate(config.shape)
         width = shape.hidden_size
-        self.vectors = ItemVectors(config, shape)
+        self.vectors = ItemVectors(config.items, config.content_size, width)
         self.features = nn.ModuleList(nn.Embedding(size, width) for size in config.feature_sizes)
         self.norm, self.event_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(shape.dropout)
@@ -98,8 +89,10 @@ class SessionRewardModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.1)
-            if module.padding_idx is not None:
-                nn.init.zeros_(module.weight[module.padding_idx])
+
+    def set_content(self, vectors: Tensor) -> None:
+        """Take the items' vectors, float [items, content_size]."""
+        self.vectors.content[1:] = vectors
 
     def forward(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
         """Return the logits of every session, float [batch, k, objectives].
@@ -107,25 +100,47 @@ class SessionRewardModel(PreTrainedModel):
         A session's logits depend on its own items and its history only, whatever the padding.
         """
         batch, count, _ = sessions.mask.shape
-        items = self.dropout(self.norm(self.vectors(sessions.codes, sessions.rows)))
-        users = self.target_attention(items.flatten(1, 2), self._behaviors(histories), histories.mask)
-        aware = items * users.view_as(items)
-        mask = sessions.mask.flatten(0, 1)
-        states = self.session_attention(aware.flatten(0, 1), mask)
-        pooled = (states * mask[..., None]).sum(1)
-        towers = zip(self.towers, self.body(pooled), strict=True)
-        return torch.cat([tower(vectors) for tower, vectors in towers], dim=-1).view(batch, count, -1)
+        aware = self._aware(histories, sessions)
+        return self._judge(aware, sessions.mask.flatten(0, 1)).view(batch, count, -1)
 
-    def loss(self, histories: HistoryBatch, sessions: SessionBatch, labels: Tensor) -> Tensor:
-        """Return −Σ_t [y log r + (1 − y) log(1 − r)], the mean over sessions, for labels [batch, k, objectives]."""
-        logits = self(histories, sessions)
-        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(-1).mean()
+    def loss(self, histories: HistoryBatch, sessions: SessionBatch, labels: Tensor, item_labels: Tensor) -> Tensor:
+        """Return −Σ_t [y log r + (1 − y) log(1 − r)], the mean over sessions plus the mean over items alone.
+
+        Args:
+            histories: of the users.
+            sessions: what they were shown.
+            labels: float [batch, k, objectives], of whole sessions.
+            item_labels: float [batch, k, m, objectives], of their items; each is judged as a session of its own
+                too, since a session's label alone does not say which item it is due to (ours).
+        """
+        aware, mask = self._aware(histories, sessions), sessions.mask.flatten(0, 1)
+        together = _cross_entropy(self._judge(aware, mask), labels.flatten(0, 1))
+        single = aware[mask][:, None]
+        alone = self._judge(single, mask.new_ones(single.shape[:2]))
+        return together + _cross_entropy(alone, item_labels.flatten(0, 1)[mask])
+
+    def _aware(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
+        """Return what each item is to its user, float [batch * k, m, width]."""
+        items = self.dropout(self.norm(self.vectors(sessions.rows)))
+        users = self.target_attention(items.flatten(1, 2), self._behaviors(histories), histories.mask)
+        return (items * users.view_as(items)).flatten(0, 1)
+
+    def _judge(self, aware: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits of sessions, float [sessions, objectives]."""
+        states = self.session_attention(aware, mask) * mask[..., None]
+        pooled = states.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+        towers = zip(self.towers, self.body(pooled), strict=True)
+        return torch.cat([tower(vectors) for tower, vectors in towers], dim=-1)
 
     def _behaviors(self, histories: HistoryBatch) -> Tensor:
-        events = self.vectors(histories.codes, histories.rows)
+        events = self.vectors(histories.rows)
         for column, feature in enumerate(self.features):
             events = events + feature(histories.features[..., column])
         return self.dropout(self.event_norm(events))
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(-1).mean()
 
 
 AutoConfig.register(SessionRewardConfig.model_type, SessionRewardConfig, exist_ok=True)

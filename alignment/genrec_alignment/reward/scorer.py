@@ -22,7 +22,7 @@ from genrec_alignment.reward.network import SessionRewardModel
 
 FEATURES_FILE = "features.json"
 _AT_ONCE = 1 << 16  # items of sessions in one forward pass, at most (one history's sessions stay together)
-_AGAIN = "Make the reward models again: genrec_alignment.reward.make.make_reward"
+_AGAIN = "Make the reward models again: genrec reward"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scores:
 
 
 class RewardScorer:
-    """A reward model with what it needs to read items: catalogue, table rows, features.
+    """A reward model with what it needs to read items: catalogue and features.
 
     Args:
         model: trained.
@@ -69,16 +69,15 @@ class RewardScorer:
         if not (folder / "config.json").is_file():
             raise ArtifactError(f"{folder} holds no reward model.", _AGAIN)
         try:
-            model = SessionRewardModel.from_pretrained(folder)
+            model = SessionRewardModel.from_pretrained(folder, dtype=torch.float32)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise ArtifactError(f"{folder} holds no readable reward model: {error}", _AGAIN) from error
         own = Catalogue.load(folder)
         if catalogue is not None and catalogue.digest != model.config.catalogue_digest:
             raise ArtifactError(f"{folder} was trained with another catalogue, or another version of it.", _AGAIN)
-        rows = table_rows(np.asarray(model.config.known, dtype=np.int64), len(own))
         shape = NetworkConfig.model_validate(model.config.shape)
         features = Features.load(folder / FEATURES_FILE)
-        return cls(model, RewardInputs(own, rows, features, shape.history_length))
+        return cls(model, RewardInputs(own, features, shape.history_length))
 
     def save_pretrained(self, folder: Path) -> None:
         """Write weights (safetensors), configuration, catalogue and features into ``folder``."""
@@ -130,10 +129,3 @@ class RewardScorer:
         read, judged = self.inputs.histories(histories), self.inputs.sessions(sessions)
         device = self.model.device
         return self.model(read.to(device), judged.to(device)).sigmoid().float().cpu().numpy()
-
-
-def table_rows(known: npt.NDArray[np.integer], items: int) -> npt.NDArray[np.int64]:
-    """Return 1 + the row of each known item in a table of the known ones, 0 for the others, int64 [items]."""
-    rows = np.zeros(items, dtype=np.int64)
-    rows[known] = 1 + np.arange(len(known))
-    return rows

@@ -94,8 +94,12 @@ class SessionLog:
         first = rows[:, 0]
         return Pieces(owners, items, rows, self._start[first], self._stop[first], self._labels(items, rows))
 
+    def item_labels(self, rows: Ints) -> Labels:
+        """Return what each item of pieces counts for, float32 [pieces, m, objectives]; 0 where it was sampled."""
+        return np.where(rows[..., None] >= 0, self.labels[rows], np.float32(0))
+
     def _labels(self, items: Ints, rows: Ints) -> Labels:
-        counts = np.where(rows[..., None] >= 0, self.labels[rows], 0.0)
+        counts = self.item_labels(rows)
         share = counts.sum(1) / (items >= 0).sum(1)[:, None]
         return (counts.max(1) if self.config.session_label == "any" else share).astype(np.float32)
 

@@ -36,8 +36,10 @@ def test_a_planted_taste_is_found_by_both(run: Path) -> None:
     for name in ("model", "judge"):
         assert tables["items"][name]["like"]["auc"] > 0.8
         assert tables["items"][name]["dislike"]["auc"] > 0.8
+        assert tables["items"][name]["like"]["item_average_gauc"] < 0.6  # half of the users have the other taste
     details = manifest.details
-    assert details["gate"] == {"passed": True, "least_auc": 0.65, "problems": []}
+    assert details["gate"]["passed"]
+    assert details["gate"]["problems"] == []
     assert details["negatives"] == "exposures"
     assert details["weights"] == {"like": 1.0, "dislike": -1.0}
 
@@ -63,7 +65,7 @@ def test_noise_does_not_pass_the_gate(tmp_path: Path) -> None:
     manifest = make_reward(settings(epochs=2), make_world(tmp_path, planted=False), 0)
     assert 0.4 < manifest.details["held_out"]["items"]["model"]["like"]["auc"] < 0.6
     assert not manifest.details["gate"]["passed"]
-    assert len(manifest.details["gate"]["problems"]) == 4
+    assert len(manifest.details["gate"]["problems"]) >= 4
 
 
 def test_too_few_users() -> None:

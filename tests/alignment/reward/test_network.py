@@ -20,7 +20,7 @@ from genrec_alignment.reward.configuration import SessionRewardConfig
 from genrec_alignment.reward.home import Experts, FeatureGate, FeatureLora, Home
 from genrec_alignment.reward.inputs import RewardInputs
 from genrec_alignment.reward.network import SessionRewardModel
-from genrec_alignment.reward.scorer import RewardScorer, table_rows
+from genrec_alignment.reward.scorer import RewardScorer
 from tests.alignment.reward.worlds import ITEMS, SMALL, small_catalogue
 
 BODIES = ("shared_bottom", "mmoe", "home")
@@ -31,16 +31,17 @@ def make_scorer(body: str = "shared_bottom", weights: tuple[float, float] = (1.0
     torch.manual_seed(0)
     catalogue = small_catalogue()
     config = SessionRewardConfig(
-        codebook_sizes=[4, 6],
-        known=list(range(ITEMS - 2)),
+        items=ITEMS,
+        content_size=8,
         objectives=["like", "dislike"],
         weights=list(weights),
         groups=["good", "bad"],
         shape=SMALL | {"body": body},
         catalogue_digest=catalogue.digest,
     )
-    inputs = RewardInputs(catalogue, table_rows(np.arange(ITEMS - 2), ITEMS), Features({}), 16)
-    return RewardScorer(SessionRewardModel(config), inputs)
+    model = SessionRewardModel(config)
+    model.set_content(torch.randn(ITEMS, 8))
+    return RewardScorer(model, RewardInputs(catalogue, Features({}), 16))
 
 
 def identity(*layers: torch.nn.Linear) -> None:
@@ -125,6 +126,30 @@ def test_a_session_is_a_set(order: list[int], history: list[int]) -> None:
     pair = np.array([[[2, 4, 6, 8], order]])
     scores = scorer.score([np.array(history, dtype=int)], pair).merged
     assert scores[0, 0] == pytest.approx(scores[0, 1], abs=1e-5)
+
+
+def test_the_loss_is_of_the_session_and_of_each_item_alone() -> None:
+    scorer = make_scorer()
+    histories = scorer.inputs.histories([np.array([1, 2])])
+    labels, item_labels = torch.tensor([[[0.5, 0.0]]]), torch.tensor([[[[1.0, 0.0], [0.0, 0.0], [9.0, 9.0]]]])
+    together, alone = np.array([[[3, 5, -1]]]), np.array([[[3, -1, -1], [5, -1, -1]]])
+    with torch.no_grad():
+        loss = scorer.model.loss(histories, scorer.inputs.sessions(together), labels, item_labels)
+        logits = [scorer.model(histories, scorer.inputs.sessions(items))[0] for items in (together, alone)]
+    cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    whole = cross_entropy(logits[0], labels[0], reduction="sum")
+    single = cross_entropy(logits[1], item_labels[0, 0, :2], reduction="sum") / 2
+    torch.testing.assert_close(loss, whole + single)
+
+
+def test_an_item_is_its_vector() -> None:
+    scorer = make_scorer()
+    content = scorer.model.vectors.content
+    assert not content[0].any()  # padding
+    content[1 + 4] = content[1 + 7]
+    scores = scorer.score([np.array([1, 2])], np.array([[[4], [7], [8]]])).merged[0]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    assert scores[0] != pytest.approx(scores[2], abs=1e-4)
 
 
 def test_the_user_and_the_neighbours_count() -> None:

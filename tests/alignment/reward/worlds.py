@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from safetensors.numpy import save_file
 
 from genrec.runs import new_artifact
 from genrec.semantic_ids import Catalogue
@@ -40,6 +41,7 @@ def write(run: Path, log: pl.DataFrame) -> None:
         log.write_parquet(draft.path / "interactions.parquet")
     with new_artifact(run / "semantic_ids", "semantic_ids", {}) as draft:
         small_catalogue().save(draft.path)
+        save_file({"embeddings": np.eye(ITEMS, dtype=np.float32)}, draft.path / "embeddings.safetensors")
 
 
 def small_catalogue() -> Catalogue:

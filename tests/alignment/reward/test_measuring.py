@@ -1,0 +1,83 @@
+"""The item average by hand, and a gate that wants more than it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from genrec.models.histories import HistoryBatch
+from genrec_alignment.reward.average import ItemAverage
+from genrec_alignment.reward.config import RewardConfig
+from genrec_alignment.reward.measuring import gate, measure
+from genrec_alignment.reward.sessions import Pieces
+from genrec_alignment.reward.training import forgetful
+from tests.alignment.reward.worlds import LIKES
+
+LIKE = RewardConfig.model_validate({"objectives": LIKES[:1]})
+
+
+def make_pieces(items: list[list[int]]) -> Pieces:
+    array = np.array(items)
+    none = np.zeros(len(array), dtype=np.int64)
+    return Pieces(none, array, array, none, none, np.zeros((len(array), 1), np.float32))
+
+
+def test_the_item_average_by_hand() -> None:
+    labels = np.array([[1.0], [1.0], [0.0], [0.0]], dtype=np.float32)  # the mean, .5, weighs five rows
+    average = ItemAverage.fit(np.array([0, 0, 0, 2]), labels, 3)
+    np.testing.assert_allclose(average.shares[:, 0], [4.5 / 8, 0.5, 2.5 / 6])
+    predicted = average.predict(make_pieces([[0, -1, -1], [0, 1, 2]]))
+    np.testing.assert_allclose(predicted[:, 0], [4.5 / 8, (4.5 / 8 + 0.5 + 2.5 / 6) / 3])
+
+
+def test_a_table_has_the_item_average_beside_the_model() -> None:
+    labels = np.array([[1.0], [0.0], [1.0], [0.0]])
+    model, average = np.array([[0.9], [0.8], [0.2], [0.1]]), np.array([[0.5], [0.5], [0.1], [0.9]])
+    entry = measure(labels, model, average, np.array([0, 0, 1, 1]), LIKE)["like"]
+    assert (entry["auc"], entry["gauc"]) == (0.75, 1.0)
+    assert (entry["item_average_auc"], entry["item_average_gauc"]) == (0.125, 0.25)
+    assert measure(labels[:0], model[:0], average[:0], np.zeros(0, int), LIKE) == {}
+
+
+@pytest.mark.parametrize(
+    ("auc", "gauc", "average", "problems"),
+    [
+        (0.7, 0.68, 0.68, []),
+        (0.7, 0.67, 0.68, ["GAUC of 'like' is 0.67, the item average's is 0.68"]),
+        (0.6, 0.69, 0.68, ["AUC of 'like' is 0.6, below 0.65"]),
+        (0.6, 0.5, 0.68, ["AUC of 'like'", "GAUC of 'like'"]),
+        (None, None, None, ["cannot be measured"]),
+    ],
+)
+def test_the_gate(auc: float | None, gauc: float | None, average: float | None, problems: list[str]) -> None:
+    entry = {"auc": auc, "gauc": gauc, "item_average_gauc": average}
+    found = gate({"judge": {"like": entry}}, LIKE)
+    assert found["passed"] is not bool(problems)
+    assert isinstance(found["problems"], list)
+    for problem, text in zip(found["problems"], problems, strict=True):
+        assert text in problem
+        assert problem.startswith("judge: ")
+
+
+def test_what_does_not_count_in_the_merged_reward_is_not_asked() -> None:
+    config = RewardConfig.model_validate({"objectives": [LIKES[0], LIKES[1] | {"weight": 0}]})
+    good = {"auc": 0.9, "gauc": 0.9, "item_average_gauc": 0.5}
+    bad = {"auc": 0.1, "gauc": 0.1, "item_average_gauc": 0.5}
+    assert gate({"model": {"like": good, "dislike": bad}}, config)["passed"]
+
+
+def test_training_forgets_parts_of_histories_and_nothing_else() -> None:
+    mask = torch.ones(400, 30, dtype=torch.bool)
+    mask[:, 20:] = False
+    batch = HistoryBatch(torch.zeros(400, 30, 0, dtype=torch.long), mask.long(), mask.long()[..., None], mask)
+    hidden = forgetful(batch, np.random.default_rng(0))
+    shares = hidden.mask[:, :20].float().mean(1)
+    assert not hidden.mask[:, 20:].any()
+    assert float(shares.min()) < 0.1
+    assert float(shares.max()) > 0.9
+    assert float(shares.mean()) == pytest.approx(0.5, abs=0.05)
+    blind = (hidden.features == 0).all(1).float().mean()
+    assert float(blind) == pytest.approx(0.1, abs=0.05)
+    assert torch.equal(hidden.rows, batch.rows)
+    assert batch.mask[:, :20].all()  # what was given is as it was
