@@ -112,7 +112,9 @@ class TuneTrainer(SFTTrainer):
         assert self.validation is not None
         started = time.monotonic()
         self.causal_model.eval()
-        with torch.no_grad(), self.autocast_smart_context_manager():
+        # The search calls the model's parts; only the whole model's forward is under accelerate's autocast.
+        rounded = torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.args.bf16)
+        with torch.no_grad(), rounded:
             items = self._recommend(self.validation)
         metrics = self.validation.metrics(items)
         report = {f"{metric_key_prefix}_{name}": float(value) for name, value in metrics.items()}

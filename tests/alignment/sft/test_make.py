@@ -57,3 +57,10 @@ def _the_adapter_gives_the_merged_model(tmp_path: Path, folder: Path) -> None:
         here, there = adapted(ids).logits, generator.model(ids).logits
     here[..., padding] = there[..., padding]
     assert torch.allclose(here, there, atol=1e-4)
+
+
+def test_a_model_held_in_bfloat16_is_validated_too(tmp_path: Path) -> None:
+    """Frozen weights in bfloat16 beside LoRA in float32 multiply only under autocast, as in the training step."""
+    config = tiny_config(tmp_path, precision="bfloat16", perplexity_passages=0)
+    details = make_tuned_generator(config, make_world(tmp_path), seed=0).details
+    assert 0 <= details["best_validation_ndcg@10"] <= 1
