@@ -23,6 +23,7 @@ VERBS = (
     "tokenize",
     "train",
     "tune",
+    "reward",
     "evaluate",
     "report",
     "recommend",

@@ -20,6 +20,7 @@ SECTIONS = {
     "tokenize": "genrec_tokenizers.config:TokenizeConfig",
     "train": "genrec_alignment.pretraining.config:TrainConfig",
     "tune": "genrec_alignment.sft.config:TuneConfig",
+    "reward": "genrec_alignment.reward.config:RewardConfig",
     "evaluate": "genrec_eval.config:EvaluateConfig",
     "think": "genrec_alignment.reasoning.config:ThinkConfig",
     "loid": "genrec_alignment.loid.config:LoidConfig",

@@ -28,6 +28,7 @@ _VERB_OF = {
     "generator": "train",
     "evaluation": "evaluate",
     "baseline": "evaluate",
+    "reward": "reward",
     "loid": "loid",
     "rationales": "think rationales",
     "think_ahead": "think ahead",

@@ -12,7 +12,8 @@ import pytest
 from genrec.data import Dataset
 from genrec.errors import DataError
 from genrec_alignment.reward.config import RewardConfig
-from genrec_alignment.reward.make import divide_users, make_reward
+from genrec_alignment.reward.make import make_reward
+from genrec_alignment.reward.pair import divide_users
 from genrec_alignment.reward.scorer import RewardScorer
 from tests.alignment.reward.worlds import ITEMS, LIKES, SMALL, make_world, small_catalogue
 
