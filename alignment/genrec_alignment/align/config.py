@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from genrec.config import Section
+from genrec_alignment.grpo.config import GrpoConfig
 from genrec_alignment.sft.config import LoraSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,6 +79,10 @@ class AlignConfig(Section):
     beams: PositiveInt = Field(64, le=512, description="Candidates of a request.")
     exclude_seen: bool = Field(True, description="Whether items of the history are left out of the candidates.")
     rewards: RewardWeights = Field(default_factory=RewardWeights, description="What makes a candidate better.")
+    optimiser: Literal["preference", "grpo"] = Field(
+        "preference", description="Learn preference rows (DPO and its kin), or groups (GRPO, ECPO, GBPO)."
+    )
+    grpo: GrpoConfig = Field(default_factory=GrpoConfig, description="Groups; only for optimiser: grpo.")
     pairs: PairSettings = Field(default_factory=PairSettings, description="Preference rows.")
     loss: Loss = Field("sigmoid", description="TRL's loss_type, or softmax_dpo: S-DPO, which TRL has not.")
     beta: PositiveFloat = Field(0.1, description="How much a log-ratio to the reference weighs.")

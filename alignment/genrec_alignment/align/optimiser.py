@@ -75,6 +75,10 @@ class Optimiser(Protocol):
 
 def optimiser_of(config: AlignConfig) -> Optimiser:
     """Return the optimiser that the settings ask for."""
+    if config.optimiser == "grpo":
+        from genrec_alignment.grpo.optimiser import GroupOptimiser
+
+        return GroupOptimiser(config)
     from genrec_alignment.align.preferences import PreferenceOptimiser
 
     return PreferenceOptimiser(config)

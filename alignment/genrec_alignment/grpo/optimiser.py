@@ -14,7 +14,6 @@ from genrec.processes import process_share
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.optimiser import Improved, RoundWork
 from genrec_alignment.align.policy import PolicyModule
-from genrec_alignment.grpo.config import GrpoConfig
 from genrec_alignment.grpo.rollouts import Asked
 from genrec_alignment.grpo.trainer import GroupTrainer, group_arguments
 from genrec_alignment.preference.candidates import Float32, Int64
@@ -27,12 +26,10 @@ class GroupOptimiser:
     """Trains a policy by GRPO, ECPO or GBPO; an :class:`~genrec_alignment.align.optimiser.Optimiser`.
 
     Args:
-        align: the ``align`` section: items of a candidate, which weights learn.
-        grpo: the settings of the groups.
+        config: the ``align`` section; of the groups, its ``grpo``.
     """
 
-    align: AlignConfig
-    grpo: GrpoConfig
+    config: AlignConfig
 
     def improve(self, work: RoundWork) -> Improved:
         """Return the trained policy.
@@ -40,22 +37,24 @@ class GroupOptimiser:
         Raises:
             DataError: if there are fewer requests than one step takes.
         """
-        started, rate = time.monotonic(), self.grpo.learning_rate * work.step_size
+        started, grpo = time.monotonic(), self.config.grpo
+        rate = grpo.learning_rate * work.step_size
         model, folder = self._learning(work.policy), work.folder / "training"
-        asked = Asked(work.histories(work.requests), work.exclude(work.requests), self.align.session_length)
+        asked = Asked(work.histories(work.requests), work.exclude(work.requests), self.config.session_length)
 
         def reward(requests: Int64, items: Int64) -> Float32:
             return work.reward(work.requests[requests], items)
 
-        arguments = group_arguments(self.grpo, rate, work.seed, folder)
+        arguments = group_arguments(grpo, rate, work.seed, folder)
         policy = PolicyModule(work.policy, model)
-        trainer = GroupTrainer(policy, asked, reward, self.grpo, work.next_tokens, arguments)
-        mark = self._mark(work)
-        trainer.train(resume_from_checkpoint=checkpoint_to_resume(folder, mark, work.resume, trainer))
+        trainer = GroupTrainer(policy, asked, reward, grpo, work.next_tokens, arguments)
+        checkpoint = checkpoint_to_resume(folder, self._mark(work), work.resume, trainer)
+        trainer.train(resume_from_checkpoint=checkpoint)
         details = {
             "requests": len(work.requests),
-            **trainer.groups,
-            "steps": self.grpo.steps,
+            "groups": trainer.groups["groups"],
+            "skipped": {"identical_rewards": trainer.groups["skipped"]},
+            "steps": grpo.steps,
             "learning_rate": rate,
             "training_seconds": round(time.monotonic() - started, 1),
             "log": trainer.state.log_history,
@@ -63,12 +62,12 @@ class GroupOptimiser:
         return Improved(replace(work.policy, model=merged(model).eval()), details)
 
     def _mark(self, work: RoundWork) -> dict[str, Any]:
-        settings = {"align": self.align.model_dump(mode="json"), "grpo": self.grpo.model_dump(mode="json")}
-        return settings | {"seed": work.seed, "step": work.step_size, "of": process_share()[1]}
+        processes = process_share()[1]
+        return self.config.model_dump(mode="json") | {"seed": work.seed, "step": work.step_size, "of": processes}
 
     def _learning(self, policy: Generator) -> PreTrainedModel | PeftModel:
-        train = self.align.train
+        train = self.config.train
         if train == "lora" or (train == "auto" and policy.language is not None):
-            return enter(policy.model, "lora", self.align.lora, policy.vocabulary)
+            return enter(policy.model, "lora", self.config.lora, policy.vocabulary)
         policy.model.requires_grad_(True)
         return policy.model

@@ -78,7 +78,7 @@ class GroupTrainer(GRPOTrainer):
         reference = copy.deepcopy(policy).requires_grad_(False) if config.loss == "grpo" and config.kl else None
         generator, self._tokens = policy.generator, _special_tokens(policy)
         language = generator.language
-        policy.is_gradient_checkpointing = False  # TRL asks
+        setattr(policy, "is_gradient_checkpointing", False)  # noqa: B010  # TRL asks; mypy sees no such attribute
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*rollout_func.*", UserWarning)
             super().__init__(
@@ -87,12 +87,12 @@ class GroupTrainer(GRPOTrainer):
                 args=arguments,
                 train_dataset=datasets.Dataset.from_dict({"prompt": list(range(len(asked)))}),
                 processing_class=language.tokenizer if language else generator.catalogue.vocabulary.to_tokenizer(),
-                rollout_func=_roll_out,
+                rollout_func=_roll_out,  # type: ignore[arg-type]  # prompts are numbers here
             )
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ConfigError("GRPO shares work between processes by DDP, not by FSDP or DeepSpeed.")
         if reference is not None:
-            self.beta, self.ref_model = config.kl, reference
+            self.beta, self.ref_model = config.kl, reference  # type: ignore[assignment]
         for callback in (ProgressCallback, PrinterCallback):
             self.remove_callback(callback)
 
@@ -106,8 +106,8 @@ class GroupTrainer(GRPOTrainer):
 
     def _score(self, prompts: list[int], completion_ids: list[list[int]], **_: Any) -> list[float | None]:
         """Return the rewards of TRL's rows; None where there is no candidate."""
-        requests = np.array(prompts[:: self.num_generations], dtype=np.int64)
-        items = np.array(completion_ids, dtype=np.int64).reshape(len(requests), self.num_generations, -1) - 1
+        requests = np.array(prompts[:: self.grpo.group], dtype=np.int64)
+        items = np.array(completion_ids, dtype=np.int64).reshape(len(requests), self.grpo.group, -1) - 1
         real = items[:, :, 0] >= 0
         rewards = np.where(real, self._reward(requests, items), np.nan).ravel()
         self._rewards = torch.from_numpy(rewards.astype(np.float32))
@@ -115,7 +115,7 @@ class GroupTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        rewards = self._rewards.view(-1, self.num_generations)
+        rewards = self._rewards.view(-1, self.grpo.group)
         real = ~rewards.isnan()
         normalised = group_advantages(rewards, real)
         advantages = normalised.values if self.grpo.advantages == "normalised" else rewards.masked_fill(~real, 0)
@@ -219,8 +219,8 @@ def _special_tokens(policy: PolicyModule) -> dict[str, int | None]:
 
 
 def _roll_out(prompts: list[int], trainer: GroupTrainer) -> dict[str, list[Any] | None]:
-    """Return TRL's rows for requests that come ``num_generations`` times each, one after the other."""
-    requests = np.array(prompts[:: trainer.num_generations], dtype=np.int64)
+    """Return TRL's rows for requests that come ``group`` times each, one after the other."""
+    requests = np.array(prompts[:: trainer.grpo.group], dtype=np.int64)
     items = trainer._rollouts(requests, trainer.state.global_step)
     rows = (items + 1).reshape(len(prompts), -1).tolist()
     return {"prompt_ids": [[request] for request in prompts], "completion_ids": rows, "logprobs": None}

@@ -196,5 +196,5 @@ def test_candidates_of_a_request_are_read_together() -> None:
 def test_too_few_requests_and_wrong_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="12 requests are too few: a step of all processes takes 13"):
         make_trainer(tiny_policy("decoder"), tmp_path, requests=13)
-    with pytest.raises(ValidationError, match=r"kl is for loss grpo.*reuse \(3\) must divide steps \(10\)"):
-        GrpoConfig(loss="ecpo", kl=0.1, reuse=3, steps=10)
+    with pytest.raises(ValidationError, match=r"reuse \(3\) must divide steps \(10\)"):
+        GrpoConfig(reuse=3, steps=10)
