@@ -24,6 +24,7 @@ VERBS = (
     "train",
     "tune",
     "reward",
+    "align",
     "evaluate",
     "report",
     "recommend",

@@ -21,6 +21,7 @@ SECTIONS = {
     "train": "genrec_alignment.pretraining.config:TrainConfig",
     "tune": "genrec_alignment.sft.config:TuneConfig",
     "reward": "genrec_alignment.reward.config:RewardConfig",
+    "align": "genrec_alignment.align.config:AlignConfig",
     "evaluate": "genrec_eval.config:EvaluateConfig",
     "think": "genrec_alignment.reasoning.config:ThinkConfig",
     "loid": "genrec_alignment.loid.config:LoidConfig",

@@ -82,8 +82,8 @@ def assert_refused(done: Done, *words: str) -> None:
 def test_all_verbs_are_there(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert VERBS[:8] == ("demo", "init", "data", "tokenize", "train", "tune", "reward", "evaluate")
-    assert VERBS[8:] == ("report", "recommend", "serve", "think", "catalogue", "loid", "doctor")
+    assert VERBS[:9] == ("demo", "init", "data", "tokenize", "train", "tune", "reward", "align", "evaluate")
+    assert VERBS[9:] == ("report", "recommend", "serve", "think", "catalogue", "loid", "doctor")
     for verb in VERBS:
         assert f" {verb} " in done.stdout
 
