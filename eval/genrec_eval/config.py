@@ -48,6 +48,12 @@ class EvaluateConfig(Section):
         description="The generator's answer for a session: its best items, or one session made as a whole; none: a "
         "session if it was trained on sessions.",
     )
+    history_length: int | None = Field(
+        None, ge=1, description="Only so many of the latest items are shown to any model; none: all."
+    )
+    protocol: str | None = Field(
+        None, description="A protocol that fixes what is measured and on which dataset, as `--protocol` does."
+    )
     ks: tuple[int, ...] = Field((5, 10, 20), description="Cut-offs of the metrics.", min_length=1)
     exclude_seen: bool = Field(True, description="Leave items of the history out of every list.")
     baselines: tuple[BaselineName, ...] = Field(

@@ -21,6 +21,7 @@ from genrec_eval.config import EvaluateConfig
 from genrec_eval.examples import describe
 from genrec_eval.generator import answers, open_generator, session_length, way_to_answer
 from genrec_eval.measure import AnyExamples, Measured, Recommend, from_baseline, measure, measure_sessions
+from genrec_eval.protocols import apply_protocol, load_protocol, require_protocol
 from genrec_eval.results import GENERATOR, write_results
 
 ARTIFACT, SEMANTIC_IDS = "evaluation", "semantic_ids"
@@ -45,23 +46,40 @@ def make_evaluation(config: EvaluateConfig, run: Path, seed: int, *, force: bool
         force: measure again even if nothing has changed.
 
     Raises:
-        ArtifactError: if there is no dataset, or the generator was made from another one.
+        ArtifactError: if there is no dataset, the generator was made from another one, or either is not what
+            the protocol is about.
+        ConfigError: if a setting says otherwise than the protocol.
         DataError: if there is nothing to learn from or nothing to predict, or there are no sessions to be found.
     """
     dataset = Dataset.load(run / "dataset")
     inputs = {"dataset": dataset.manifest.digest}
-    if _has_generator(run):
-        inputs[GENERATOR] = open_artifact(run / GENERATOR, GENERATOR).digest
+    generator = open_artifact(run / GENERATOR, GENERATOR) if _has_generator(run) else None
+    config, about = _with_protocol(config, dataset, generator)
+    if generator:
+        inputs[GENERATOR] = generator.digest
     elif config.target == "session" and (run / SEMANTIC_IDS).is_dir():  # diversity is measured by them
         inputs[SEMANTIC_IDS] = open_artifact(run / SEMANTIC_IDS, SEMANTIC_IDS).digest
-    path, settings = run / ARTIFACT, {**config.model_dump(mode="json"), "seed": seed}
+    path, settings = run / ARTIFACT, {**config.model_dump(mode="json"), "seed": seed, **about}
     if not force and is_current(path, ARTIFACT, settings, inputs):
         remark(f"{path} is up to date.")
         return open_artifact(path, ARTIFACT)
     examples = _examples(dataset, config, seed)
     with new_artifact(path, ARTIFACT, settings, inputs, seed) as draft:
-        _evaluate(config, run, seed, dataset, examples, draft)
+        _evaluate(config, run, seed, dataset, examples, draft, about)
     return open_artifact(path, ARTIFACT)
+
+
+def _with_protocol(
+    config: EvaluateConfig, dataset: Dataset, generator: Manifest | None
+) -> tuple[EvaluateConfig, dict[str, Any]]:
+    """Return the settings as a protocol wants them, and what the results say of it."""
+    if config.protocol is None:
+        return config, {"protocol": None}
+    name = Path(config.protocol).stem
+    protocol, digest = load_protocol(config.protocol)
+    require_protocol(name, protocol, dataset, generator)
+    about = {"name": name, "sha256": digest, "seeds": list(protocol.seeds)}
+    return apply_protocol(config, protocol), {"protocol": about}
 
 
 def _examples(dataset: Dataset, config: EvaluateConfig, seed: int) -> AnyExamples:
@@ -80,7 +98,13 @@ def _not_empty(examples: AnyExamples, dataset: Dataset, config: EvaluateConfig) 
 
 
 def _evaluate(
-    config: EvaluateConfig, run: Path, seed: int, dataset: Dataset, examples: AnyExamples, draft: Draft
+    config: EvaluateConfig,
+    run: Path,
+    seed: int,
+    dataset: Dataset,
+    examples: AnyExamples,
+    draft: Draft,
+    about: dict[str, Any],
 ) -> None:
     measured: dict[str, Measured] = {}
     parameters: dict[str, Any] = {}
@@ -100,8 +124,14 @@ def _evaluate(
         measured[name] = judge(name, recommend, fit_seconds)
         shown = shown or describe(name, recommend, examples, dataset, config, seed, length)
     way = way_to_answer(config, recommender) if recommender and config.target == "session" else None
-    about: dict[str, Any] = {} if config.target == "item" else {"session_length": length, "generate": way}
-    about |= {"tried": {name: settings for name, settings in tried.items() if settings}}
+    if config.target == "session":
+        about = {**about, "session_length": length, "generate": way}
+    about = {
+        **about,
+        "seed": seed,
+        "history_length": config.history_length,
+        "tried": {name: settings for name, settings in tried.items() if settings},
+    }
     write_results(draft, config, dataset, examples, measured, parameters, shown, about)
 
 

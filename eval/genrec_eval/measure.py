@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from genrec_eval.metrics import MetricsAccumulator, SessionMetricsAccumulator
 
 Histories = Sequence[npt.NDArray[np.int32]]
 AnyExamples = Examples | SessionExamples
+E = TypeVar("E", bound=AnyExamples)
 Recommend = Callable[[AnyExamples, int, Histories | None], Ranking]
 
 
@@ -113,7 +115,19 @@ def _ranked(
     for start in track(range(0, len(examples), config.batch_size), f"{name}, batches"):
         rows = slice(start, start + config.batch_size)
         part = examples[rows]
-        yield rows, recommend(part, k, part.histories if config.exclude_seen else None)
+        exclude = part.histories if config.exclude_seen else None
+        yield rows, recommend(latest(part, config.history_length), k, exclude)
+
+
+def latest(examples: E, length: int | None) -> E:
+    """Return examples whose histories are cut to their latest items; None cuts nothing."""
+    if length is None:
+        return examples
+    starts = None
+    if examples.starts is not None and examples.stops is not None:
+        starts = np.maximum(examples.starts, examples.stops - length)
+    histories = [history[-length:] for history in examples.histories]
+    return replace(examples, histories=histories, starts=starts)  # type: ignore[arg-type]  # None in, None out
 
 
 def _seconds(fit: float, started: float) -> dict[str, float]:

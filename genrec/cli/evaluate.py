@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,12 @@ from genrec.cli.common import (
 _SHOWN = ("recall", "ndcg", "mrr", "hit", "diversity", "coverage", "repeats", "seen")
 
 
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option("--protocol", help="Measure as this protocol says, such as tiger-beauty, or a file of your own."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
     app.command(name="evaluate")(evaluate)
@@ -31,6 +37,7 @@ def evaluate(
     overrides: Overrides = None,
     config: ConfigOption = None,
     run: RunOption = None,
+    protocol: ProtocolOption = None,
     dry_run: DryRunOption = False,
     resume: ResumeOption = False,
     force: ForceOption = False,
@@ -40,11 +47,15 @@ def evaluate(
 
     `evaluate.target=session` compares each list with all items of the user's next session.
 
+    `--protocol NAME` fixes what is measured and refuses a run whose dataset, split or filters are others; an
+    unknown name is answered with those there are.
+
     Without a generator the baselines are measured alone, so a dataset can be judged before anything is
     trained. An evaluation is made whole or not at all: `--resume` measures anew.
 
     Example: `genrec evaluate --run runs/demo evaluate.ks=[10,50]`
     """
+    overrides = [*(overrides or ()), *([f"evaluate.protocol={protocol}"] if protocol else [])]
     call = invoke(config, run, overrides, dry_run=dry_run, resume=resume, force=force, as_json=as_json)
     if call is None:
         return
@@ -67,10 +78,11 @@ def _table(results: dict[str, Any], folder: Path) -> str:
     known = next(iter(metrics.values()), {})
     names = [name for metric in _SHOWN if (name := f"{metric}@{k}") in known]
     seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
+    protocol = f", protocol {results['protocol']['name']}" if results["protocol"] else ""
     width = max((len(model) for model in metrics), default=0)
     lines = [
         f"{results['examples']} {_targets(results)} of the split {results['split']}, "
-        f"{results['items']} items ranked, {seen}",
+        f"{results['items']} items ranked, {seen}{protocol}",
         "",
         " ".join([" " * width, *(f"{name:>11}" for name in names)]),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from genrec.config import Section
 from genrec.models.sasrec.config import SasrecConfig, SequentialConfig
 
 
@@ -25,11 +24,4 @@ class Bert4recConfig(SasrecConfig):
     last_only: float = Field(0.2, ge=0, le=1, description="Share of windows of which only the last item is masked.")
 
 
-class FactorsConfig(Section):
-    """Matrix factorisation: iALS and BPR."""
-
-    embedding_size: int = Field(64, ge=1, description="Width of the vectors of users and items.")
-    iterations: int = Field(15, ge=1, description="Passes over the training part.")
-
-
-__all__ = ["Bert4recConfig", "FactorsConfig", "Gru4recConfig", "HstuConfig", "SasrecConfig", "SequentialConfig"]
+__all__ = ["Bert4recConfig", "Gru4recConfig", "HstuConfig", "SasrecConfig", "SequentialConfig"]
