@@ -15,7 +15,7 @@ from genrec.serving import answers
 from genrec.serving.deployment import Deployment
 from genrec.serving.faults import BAD_REQUEST, BUSY, UNKNOWN
 from genrec.serving.histories import StoredEvent
-from genrec.serving.messages import Event, Feedback, Name, RecommendBatch, RecommendBody
+from genrec.serving.messages import MOST_ITEMS, Event, Feedback, Name, RecommendBatch, RecommendBody
 from genrec.serving.replies import versions_of
 from genrec.serving.service import Service
 
@@ -38,6 +38,7 @@ def service_of(request: Request) -> Service:
 
 Served = Annotated[Service, Depends(service_of)]
 Few = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Many = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="How many at most.")]
 
 
 @router.post(
@@ -132,7 +133,7 @@ def find_users(
 
 @browsing.get("/history", responses=UNKNOWN)
 def history(
-    user_id: Annotated[Name, Query(examples=["42"])], service: Served, limit: Few = 50
+    user_id: Annotated[Name, Query(examples=["42"])], service: Served, limit: Many = 50
 ) -> answers.HistoryAnswer:
     """Return the latest of what a user did, oldest first."""
     deployment, past = service.live.current, service.people.past(user_id)

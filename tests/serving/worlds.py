@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 from safetensors.numpy import save_file
 from starlette.testclient import TestClient
 
@@ -26,6 +27,7 @@ from tests.decoding.worlds import random_codes
 from tests.models.language.tiny import write_base
 
 ITEMS = [f"i{row:02}" for row in range(12)]
+TITLE = "Film {item} (1999)"
 LOG = {
     "user_id": ["ann", "ann", "ann", "ann", "bob", "cy"],
     "item_id": ["i03", "i05", "gone", "i07", "i01", "i02"],
@@ -47,7 +49,7 @@ def write_run(run: Path, kind: str = "decoder", features: tuple[str, ...] = ()) 
         _items(run).write_parquet(draft.path / "items.parquet")
         pl.DataFrame(LOG).write_parquet(draft.path / "interactions.parquet")
     codes = random_codes((4, 4), len(ITEMS), np.random.default_rng(0))
-    catalogue = Catalogue(ITEMS, codes, (4, 4), [f"Film {item} (1999)" for item in ITEMS])
+    catalogue = Catalogue(ITEMS, codes, (4, 4), [TITLE.format(item=item) for item in ITEMS])
     with new_artifact(run / "semantic_ids", "semantic_ids", {}) as draft:
         catalogue.save(draft.path)
         vectors = np.random.default_rng(1).normal(size=(len(ITEMS), 6)).astype(np.float32)
@@ -67,7 +69,7 @@ def write_run(run: Path, kind: str = "decoder", features: tuple[str, ...] = ()) 
 def _items(run: Path) -> pl.DataFrame:
     picture = run / "pictures" / "i03.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("RGB", (2, 3)).save(picture)
     known = pl.DataFrame({"item_id": sorted([*ITEMS, "gone"])})
     image = pl.when(pl.col("item_id") == "i03").then(pl.lit(str(picture)))
     return known.with_columns(title=pl.format("Film {} (1999)", "item_id"), genres=pl.lit("Drama"), image=image)
