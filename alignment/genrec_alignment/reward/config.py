@@ -59,6 +59,10 @@ class RewardConfig(Section):
         min_length=1,
         description="What is predicted, and how it is merged into one reward.",
     )
+    merge: Literal["weights", "p_score"] = Field(
+        "weights",
+        description="The merged reward: the objectives' weighted sum, or a score learned by the weights.",
+    )
     negatives: Literal["exposures", "sampled"] = Field(
         "exposures", description="Rows of the log that do not count, or items that the user never met."
     )

@@ -18,6 +18,7 @@ class SessionRewardConfig(PretrainedConfig):
         feature_sizes: the number of values of each feature, "unknown" (0) counted.
         objectives: the name of each tower.
         weights: the weight of each in the merged reward.
+        merge: how the towers become one reward: ``weights`` or ``p_score``.
         groups: HoME's group of each.
         session_length: the longest session seen in training.
         shape: the fields of :class:`~genrec_alignment.reward.config.NetworkConfig` as plain data.
@@ -32,6 +33,7 @@ class SessionRewardConfig(PretrainedConfig):
     feature_sizes: list[int] = field(default_factory=list)
     objectives: list[str] = field(default_factory=lambda: ["like"])
     weights: list[float] = field(default_factory=lambda: [1.0])
+    merge: str = "weights"
     groups: list[str] = field(default_factory=lambda: ["interaction"])
     session_length: int = 5
     shape: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec_alignment.reward.config import RewardConfig
+from genrec_alignment.reward.fusion import merged_reward
 from genrec_eval.metrics.auc import auc, grouped_auc
 from genrec_eval.metrics.calibration import calibration_error, log_loss
 
@@ -21,11 +22,14 @@ def measure(
 ) -> Table:
     """Return AUC, GAUC over users, both of the item average too, ECE, log-loss and counts for every objective.
 
+    ``merged_gauc`` is that of the merged reward, turned over where an objective weighs against a session: a policy
+    follows the merged reward, whichever objective it was meant for.
+
     For the AUCs a label of at least one half is a positive; the others take labels as they are.
 
     Args:
         labels: float [sessions, objectives], from 0 to 1.
-        probabilities: float [sessions, objectives].
+        probabilities: float [sessions, objectives], or with the P-Score in one more column.
         average: float [sessions, objectives], of :class:`~genrec_alignment.reward.average.ItemAverage`.
         users: int [sessions].
         config: names the objectives.
@@ -33,9 +37,24 @@ def measure(
     names = [objective.name for objective in config.objectives]
     if not len(users):
         return {}
-    columns = zip(labels.T, probabilities.T, average.T, strict=True)
-    entries = [_entry(truth, predicted, by_item, users) for truth, predicted, by_item in columns]
+    weights = np.array([objective.weight for objective in config.objectives])
+    merged = merged_reward(probabilities, weights)
+    columns = zip(labels.T, probabilities.T[: len(names)], average.T, weights, strict=True)
+    entries = [
+        _entry(truth, predicted, by_item, users) | {"merged_gauc": _merged(truth, merged, weight, users)}
+        for truth, predicted, by_item, weight in columns
+    ]
     return dict(zip(names, entries, strict=True))
+
+
+def _merged(
+    truth: npt.NDArray[np.floating],
+    merged: npt.NDArray[np.floating],
+    weight: float,
+    users: npt.NDArray[np.integer],
+) -> float | None:
+    found = grouped_auc(truth >= 0.5, -merged if weight < 0 else merged, users)[0]
+    return None if found is None else round(found, 4)
 
 
 def _entry(

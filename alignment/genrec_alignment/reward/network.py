@@ -14,6 +14,7 @@ from genrec_alignment.reward.attention import SessionAttention, TargetAttention
 from genrec_alignment.reward.bodies import build_body
 from genrec_alignment.reward.config import NetworkConfig
 from genrec_alignment.reward.configuration import SessionRewardConfig
+from genrec_alignment.reward.fusion import PScore
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ class SessionRewardModel(PreTrainedModel):
         self.target_attention = TargetAttention(width, shape.heads)
         self.session_attention = SessionAttention(width, shape.heads)
         self.body = build_body(shape, config.groups)
-        self.towers = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)) for _ in config.objectives
-        )
+        self.towers = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.SiLU()) for _ in config.objectives)
+        self.outputs = nn.ModuleList(nn.Linear(width, 1) for _ in config.objectives)
+        self.score = PScore(width, config.weights) if config.merge == "p_score" else None
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -95,7 +96,7 @@ class SessionRewardModel(PreTrainedModel):
         self.vectors.content[1:] = vectors
 
     def forward(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
-        """Return the logits of every session, float [batch, k, objectives].
+        """Return the logits of every session, float [batch, k, objectives]; the P-Score's, if any, is one more.
 
         A session's logits depend on its own items and its history only, whatever the padding.
         """
@@ -114,10 +115,10 @@ class SessionRewardModel(PreTrainedModel):
                 too, since a session's label alone does not say which item it is due to (ours).
         """
         aware, mask = self._aware(histories, sessions), sessions.mask.flatten(0, 1)
-        together = _cross_entropy(self._judge(aware, mask), labels.flatten(0, 1))
+        together = self._cross_entropy(self._judge(aware, mask), labels.flatten(0, 1))
         single = aware[mask][:, None]
         alone = self._judge(single, mask.new_ones(single.shape[:2]))
-        return together + _cross_entropy(alone, item_labels.flatten(0, 1)[mask])
+        return together + self._cross_entropy(alone, item_labels.flatten(0, 1)[mask])
 
     def _aware(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
         """Return what each item is to its user, float [batch * k, m, width]."""
@@ -126,21 +127,25 @@ class SessionRewardModel(PreTrainedModel):
         return (items * users.view_as(items)).flatten(0, 1)
 
     def _judge(self, aware: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits of sessions, float [sessions, objectives]."""
+        """Return the logits of sessions, float [sessions, objectives], and of the P-Score in one more column."""
         states = self.session_attention(aware, mask) * mask[..., None]
         pooled = states.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        towers = zip(self.towers, self.body(pooled), strict=True)
-        return torch.cat([tower(vectors) for tower, vectors in towers], dim=-1)
+        hidden = [tower(vectors) for tower, vectors in zip(self.towers, self.body(pooled), strict=True)]
+        logits = [output(states) for output, states in zip(self.outputs, hidden, strict=True)]
+        if self.score is not None:
+            logits.append(self.score(hidden, pooled))
+        return torch.cat(logits, dim=-1)
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        towers = logits[:, : labels.shape[-1]]
+        loss = functional.binary_cross_entropy_with_logits(towers, labels, reduction="none").sum(-1).mean()
+        return loss if self.score is None else loss + self.score.loss(logits[:, -1:], labels)
 
     def _behaviors(self, histories: HistoryBatch) -> Tensor:
         events = self.vectors(histories.rows)
         for column, feature in enumerate(self.features):
             events = events + feature(histories.features[..., column])
         return self.dropout(self.event_norm(events))
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(-1).mean()
 
 
 AutoConfig.register(SessionRewardConfig.model_type, SessionRewardConfig, exist_ok=True)

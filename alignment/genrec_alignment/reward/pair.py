@@ -130,6 +130,7 @@ class ModelPair:
             feature_sizes=list(self.features.sizes),
             objectives=[objective.name for objective in objectives],
             weights=[objective.weight for objective in objectives],
+            merge=self.config.merge,
             groups=[objective.group for objective in objectives],
             session_length=self.config.session_length,
             shape=self.config.network.model_dump(mode="json"),

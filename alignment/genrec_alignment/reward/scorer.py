@@ -17,6 +17,7 @@ from genrec.errors import ArtifactError
 from genrec.models.histories import Events
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.reward.config import NetworkConfig
+from genrec_alignment.reward.fusion import merged_reward
 from genrec_alignment.reward.inputs import History, LoggedEvents, RewardInputs
 from genrec_alignment.reward.network import SessionRewardModel
 
@@ -32,8 +33,8 @@ class Scores:
     Args:
         names: the objectives.
         objectives: float32 [n, k, objectives], probabilities; 0 for a session without items.
-        merged: float32 [n, k], their sum by the recipe's weights. A session without items has the least value that
-            a merged reward can have, so that it is never a winner.
+        merged: float32 [n, k], their sum by the recipe's weights, or the P-Score. A session without items has the
+            least value that a merged reward can have, so that it is never a winner.
     """
 
     names: tuple[str, ...]
@@ -117,10 +118,12 @@ class RewardScorer:
             for start in range(0, n, step)
         ]
         empty = (sessions < 0).all(-1)
-        objectives = np.concatenate([np.zeros((0, k, len(self.names)), np.float32), *parts])
-        objectives[empty] = 0.0
-        merged = np.where(empty, self.weights.clip(max=0).sum(), objectives @ self.weights)
-        return Scores(self.names, objectives, merged.astype(np.float32))
+        columns = len(self.names) + (self.model.score is not None)
+        found = np.concatenate([np.zeros((0, k, columns), np.float32), *parts])
+        found[empty] = 0.0
+        least = 0.0 if self.model.score is not None else self.weights.clip(max=0).sum()
+        merged = np.where(empty, least, merged_reward(found, self.weights))
+        return Scores(self.names, found[..., : len(self.names)], merged.astype(np.float32))
 
     @torch.inference_mode()
     def _probabilities(

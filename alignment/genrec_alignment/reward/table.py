@@ -11,6 +11,7 @@ _COLUMNS = (
     ("(average)", "item_average_auc"),
     ("GAUC", "gauc"),
     ("(average)", "item_average_gauc"),
+    ("merged", "merged_gauc"),
     ("ECE", "ece"),
     ("log-loss", "log_loss"),
 )
@@ -32,7 +33,8 @@ def _users(details: Mapping[str, Any]) -> str:
     users = details["users"]
     return (
         f"Held out: {users['held_out']:,} users; {users['model']:,} trained model, {users['judge']:,} judge. "
-        f"Negatives: {details['negatives']}. (average): the item average, which knows nothing of the user."
+        f"Negatives: {details['negatives']}. (average): the item average, which knows nothing of the user. "
+        "merged: the GAUC of the merged reward."
     )
 
 

@@ -101,9 +101,9 @@ class RewardTraining:
         return total / max(1, len(pieces))
 
     def predict(self, model: SessionRewardModel, pieces: Pieces) -> npt.NDArray[np.float32]:
-        """Return the probability of every objective, float32 [pieces, objectives]."""
+        """Return the probability of every objective, float32 [pieces, objectives], and the P-Score, if any."""
         model.eval()
-        found = [np.zeros((0, len(self.config.objectives)), dtype=np.float32)]
+        found = [np.zeros((0, len(self.config.objectives) + (model.score is not None)), dtype=np.float32)]
         with torch.inference_mode():
             for _, part in self._parts(pieces):
                 histories, sessions, *_ = self.batch(model, part)

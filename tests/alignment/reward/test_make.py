@@ -69,6 +69,14 @@ def test_noise_does_not_pass_the_gate(tmp_path: Path) -> None:
     assert len(manifest.details["gate"]["problems"]) >= 4
 
 
+def test_a_p_score_finds_the_planted_taste(tmp_path: Path) -> None:
+    manifest = make_reward(settings(merge="p_score", epochs=6), make_world(tmp_path), 0)
+    assert manifest.details["held_out"]["items"]["model"]["like"]["merged_gauc"] > 0.8
+    scorer = RewardScorer.from_pretrained(tmp_path / "reward" / "model")
+    merged = scorer.score([np.arange(0)], np.arange(ITEMS)[None, :, None]).merged
+    assert ((merged > 0) & (merged < 1)).all()
+
+
 def test_too_few_users() -> None:
     with pytest.raises(DataError, match="5 users"):
         divide_users(np.arange(5), 0.2, 0)

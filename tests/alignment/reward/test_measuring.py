@@ -37,6 +37,11 @@ def test_a_table_has_the_item_average_beside_the_model() -> None:
     entry = measure(labels, model, average, np.array([0, 0, 1, 1]), LIKE)["like"]
     assert (entry["auc"], entry["gauc"]) == (0.75, 1.0)
     assert (entry["item_average_auc"], entry["item_average_gauc"]) == (0.125, 0.25)
+    assert entry["merged_gauc"] == 1.0
+    fused = np.concatenate([model, 1 - model], axis=1)  # a P-Score that has it the wrong way round
+    assert measure(labels, fused, average, np.array([0, 0, 1, 1]), LIKE)["like"] == entry | {"merged_gauc": 0.0}
+    dislike = RewardConfig.model_validate({"objectives": LIKES[1:]})
+    assert measure(labels, model, average, np.array([0, 0, 1, 1]), dislike)["dislike"]["merged_gauc"] == 1.0
     assert measure(labels[:0], model[:0], average[:0], np.zeros(0, int), LIKE) == {}
 
 

@@ -17,6 +17,7 @@ from genrec.models.histories import Events
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.reward.attention import SessionAttention, TargetAttention
 from genrec_alignment.reward.configuration import SessionRewardConfig
+from genrec_alignment.reward.fusion import PScore
 from genrec_alignment.reward.home import Experts, FeatureGate, FeatureLora, Home
 from genrec_alignment.reward.inputs import RewardInputs
 from genrec_alignment.reward.network import SessionRewardModel
@@ -27,7 +28,9 @@ BODIES = ("shared_bottom", "mmoe", "home")
 ROOT = math.sqrt(2.0)
 
 
-def make_scorer(body: str = "shared_bottom", weights: tuple[float, float] = (1.0, -0.5)) -> RewardScorer:
+def make_scorer(
+    body: str = "shared_bottom", weights: tuple[float, float] = (1.0, -0.5), merge: str = "weights"
+) -> RewardScorer:
     torch.manual_seed(0)
     catalogue = small_catalogue()
     config = SessionRewardConfig(
@@ -35,6 +38,7 @@ def make_scorer(body: str = "shared_bottom", weights: tuple[float, float] = (1.0
         content_size=8,
         objectives=["like", "dislike"],
         weights=list(weights),
+        merge=merge,
         groups=["good", "bad"],
         shape=SMALL | {"body": body},
         catalogue_digest=catalogue.digest,
@@ -168,15 +172,34 @@ def test_merged_is_the_weighted_sum_and_an_empty_session_never_wins() -> None:
     assert not scores.objectives[0, 1].any()
 
 
-@pytest.mark.parametrize("body", BODIES)
+def test_the_p_score_is_one_more_column_and_its_loss_turns_what_weighs_against() -> None:
+    score = PScore(4, [1.0, -0.5])
+    labels = torch.tensor([[1.0, 1.0], [0.25, 0.0]])
+    logits = torch.tensor([[0.0], [math.log(3)]])  # .5 and .75
+    first = (1 + 0.5) * math.log(2)
+    second = -(0.25 * math.log(0.75) + 0.75 * math.log(0.25)) - 0.5 * math.log(0.75)
+    assert score.loss(logits, labels).item() == pytest.approx((first + second) / 2, abs=1e-6)
+
+    scorer, plain = make_scorer(merge="p_score"), make_scorer()
+    plain.model.load_state_dict(scorer.model.state_dict(), strict=False)
+    sessions = np.array([[[3, 4], [7, -1], [-1, -1]]])
+    found, expected = scorer.score([np.array([1])], sessions), plain.score([np.array([1])], sessions)
+    np.testing.assert_allclose(found.objectives, expected.objectives, atol=1e-6)
+    assert (found.merged[0, :2] > 0).all()
+    assert found.merged[0, 2] == 0.0
+    assert not np.allclose(found.merged, expected.merged)
+
+
+@pytest.mark.parametrize("body", [*BODIES, "p_score"])
 def test_saved_and_read_again(body: str, tmp_path: Path) -> None:
-    scorer = make_scorer(body)
+    scorer = make_scorer(merge="p_score") if body == "p_score" else make_scorer(body)
     scorer.save_pretrained(tmp_path)
     again = RewardScorer.from_pretrained(tmp_path, small_catalogue())
     sessions = np.arange(ITEMS).reshape(2, 4, 3)
     histories = [Events(np.array([1, 2])), np.array([5])]
     expected = scorer.score(histories, sessions)
     np.testing.assert_array_equal(again.score(histories, sessions).objectives, expected.objectives)
+    np.testing.assert_array_equal(again.score(histories, sessions).merged, expected.merged)
     assert not list(tmp_path.glob("*.bin"))
 
 
