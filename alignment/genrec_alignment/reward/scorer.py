@@ -70,9 +70,11 @@ class RewardScorer:
         if not (folder / "config.json").is_file():
             raise ArtifactError(f"{folder} holds no reward model.", _AGAIN)
         try:
-            model = SessionRewardModel.from_pretrained(folder, dtype=torch.float32)
+            model, found = SessionRewardModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise ArtifactError(f"{folder} holds no readable reward model: {error}", _AGAIN) from error
+        if found["missing_keys"] or found["unexpected_keys"]:
+            raise ArtifactError(f"{folder} holds a reward model of another version of genrec.", _AGAIN)
         own = Catalogue.load(folder)
         if catalogue is not None and catalogue.digest != model.config.catalogue_digest:
             raise ArtifactError(f"{folder} was trained with another catalogue, or another version of it.", _AGAIN)

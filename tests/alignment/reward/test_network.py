@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from genrec.data.features import Features
 from genrec.errors import ArtifactError
@@ -211,6 +212,15 @@ def test_another_catalogue_is_refused(tmp_path: Path) -> None:
         RewardScorer.from_pretrained(tmp_path, other)
     with pytest.raises(ArtifactError, match="no reward model"):
         RewardScorer.from_pretrained(tmp_path / "nothing")
+
+
+def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
+    make_scorer().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["vectors.project.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match="another version of genrec"):
+        RewardScorer.from_pretrained(tmp_path)
 
 
 def test_what_cannot_be_scored_is_refused() -> None:
