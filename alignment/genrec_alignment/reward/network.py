@@ -89,7 +89,7 @@ class SessionRewardModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.1)
+            nn.init.normal_(module.weight, std=0.07)
 
     def set_content(self, vectors: Tensor) -> None:
         """Take the items' vectors, float [items, content_size]."""

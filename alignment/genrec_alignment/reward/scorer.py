@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class RewardScorer:
         if not (folder / "config.json").is_file():
             raise ArtifactError(f"{folder} holds no reward model.", _AGAIN)
         try:
-            model, found = SessionRewardModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+            model, found = _with_report(folder)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise ArtifactError(f"{folder} holds no readable reward model: {error}", _AGAIN) from error
         if found["missing_keys"] or found["unexpected_keys"]:
@@ -134,3 +135,9 @@ class RewardScorer:
         read, judged = self.inputs.histories(histories), self.inputs.sessions(sessions)
         device = self.model.device
         return self.model(read.to(device), judged.to(device)).sigmoid().float().cpu().numpy()
+
+
+def _with_report(folder: Path) -> tuple[SessionRewardModel, Mapping[str, object]]:
+    """Return a model, and what its file lacked or had too much of."""
+    loaded: object = SessionRewardModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    return cast("tuple[SessionRewardModel, Mapping[str, object]]", loaded)
