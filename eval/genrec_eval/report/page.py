@@ -19,6 +19,7 @@ from genrec.data import Dataset
 from genrec.errors import ArtifactError
 from genrec.runs import Manifest, open_artifact
 from genrec.semantic_ids import Catalogue
+from genrec_eval.report.alignment_figures import alignment_figures
 from genrec_eval.report.data_figures import data_figures
 from genrec_eval.report.result_figures import GENERATOR, bar_figure, coverage_figure, curve_figure
 from genrec_eval.report.sid_figures import largest_codes, usage_figures
@@ -116,6 +117,11 @@ def _generator(path: Path) -> Section:
     return Section(figures=training_figures(log), facts=details)
 
 
+def _align(path: Path) -> Section:
+    rounds = _json(path / "results.json")["rounds"]
+    return Section(figures=alignment_figures(rounds), facts={"rounds": rounds})
+
+
 def _evaluation(path: Path) -> Section:
     results = _json(path / "results.json")
     ranks = pl.read_parquet(path / "ranks.parquet")
@@ -135,7 +141,7 @@ def _evaluation(path: Path) -> Section:
 
 
 def _best_of_each(metrics: dict[str, dict[str, float]], names: list[str]) -> dict[str, float]:
-    more_is_better = [name for name in names if not name.startswith(("repeats", "seen"))]
+    more_is_better = [name for name in names if not name.startswith(("repeats", "seen", "gini", "popularity"))]
     return {name: max(figures[name] for figures in metrics.values()) for name in more_is_better}
 
 
@@ -149,6 +155,13 @@ _BUILDERS: dict[str, Callable[[Path], Section]] = {
     "evaluation": _evaluation,
     "semantic_ids": _semantic_ids,
     "generator": _generator,
+    "align": _align,
     "dataset": _data,
 }
-_VERBS = {"evaluation": "evaluate", "semantic_ids": "tokenize", "generator": "train", "dataset": "data"}
+_VERBS = {
+    "evaluation": "evaluate",
+    "semantic_ids": "tokenize",
+    "generator": "train",
+    "align": "align",
+    "dataset": "data",
+}
