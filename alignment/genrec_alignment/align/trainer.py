@@ -55,6 +55,8 @@ class RoundTrainer(DPOTrainer):
             train_dataset=rows,
             processing_class=tokenizer,
         )
+        # The Trainer would give its special tokens to the model, and save it with every checkpoint.
+        self.processing_class = None
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ConfigError(
                 "genrec align shares work between processes by DDP, not by FSDP or DeepSpeed.",
