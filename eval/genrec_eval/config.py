@@ -56,6 +56,9 @@ class EvaluateConfig(Section):
     )
     ks: tuple[int, ...] = Field((5, 10, 20), description="Cut-offs of the metrics.", min_length=1)
     exclude_seen: bool = Field(True, description="Leave items of the history out of every list.")
+    odd_lists: Literal["raise", "warn", "ignore"] = Field(
+        "warn", description="Empty lists, items that stand in one twice, targets outside of the catalogue."
+    )
     baselines: tuple[BaselineName, ...] = Field(
         USUAL, description="Baselines to fit on the same split; what was fitted before is used again."
     )

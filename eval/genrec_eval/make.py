@@ -160,12 +160,13 @@ def _judge(
 ) -> Callable[..., Measured]:
     """Return what measures a model, given its name, its answers and the seconds that fitting took."""
     items = len(dataset.items)
+    popularity = np.bincount(np.concatenate(list(dataset.sequences.part("train"))), minlength=items)
 
     def judge(name: str, recommend: Recommend, fit_seconds: float = 0.0) -> Measured:
         if isinstance(examples, SessionExamples):
             return measure_sessions(
                 name, recommend, examples, config, items, fit_seconds, length=length, codes=codes
             )
-        return measure(name, recommend, examples, config, items, fit_seconds)
+        return measure(name, recommend, examples, config, items, fit_seconds, popularity=popularity)
 
     return judge

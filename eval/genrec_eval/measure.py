@@ -15,7 +15,7 @@ from genrec.data import Examples, SessionExamples
 from genrec.decoding import Ranking
 from genrec_eval.baselines.base import Baseline
 from genrec_eval.config import EvaluateConfig
-from genrec_eval.metrics import MetricsAccumulator, SessionMetricsAccumulator
+from genrec_eval.metrics import MetricsAccumulator, SessionMetricsAccumulator, check_lists
 
 Histories = Sequence[npt.NDArray[np.int32]]
 AnyExamples = Examples | SessionExamples
@@ -58,6 +58,8 @@ def measure(
     config: EvaluateConfig,
     catalogue_size: int,
     fit_seconds: float = 0.0,
+    *,
+    popularity: npt.NDArray[np.integer] | None = None,
 ) -> Measured:
     """Return the metrics of a model on examples of one target, ranked over all items.
 
@@ -68,10 +70,12 @@ def measure(
         config: cut-offs, exclusion and batch size.
         catalogue_size: the number of items there are.
         fit_seconds: how long fitting took, to be kept with the result.
+        popularity: interactions of each item in training; None leaves out what is measured by them.
     """
-    metrics = MetricsAccumulator(config.ks, catalogue_size)
+    metrics = MetricsAccumulator(config.ks, catalogue_size, popularity)
     started = time.monotonic()
     for rows, ranking in _ranked(name, recommend, examples, max(config.ks), config):
+        check_lists(name, ranking.items, examples.targets[rows], catalogue_size, config.odd_lists)
         metrics.update(ranking.items, examples.targets[rows])
     return Measured(metrics.result(), metrics.ranks, metrics.invalid_share, _seconds(fit_seconds, started))
 
@@ -103,6 +107,7 @@ def measure_sessions(
     metrics = SessionMetricsAccumulator(ks, catalogue_size, codes)
     started = time.monotonic()
     for rows, ranking in _ranked(name, recommend, examples, length, config):
+        check_lists(name, ranking.items, examples.targets[rows], catalogue_size, config.odd_lists)
         metrics.update(ranking.items, examples.targets[rows], examples.histories[rows])
     ranks = metrics.found.per_session()
     return Measured(metrics.result(), ranks, metrics.invalid_share, _seconds(fit_seconds, started))

@@ -10,6 +10,7 @@ import polars as pl
 
 from genrec.data import Dataset
 from genrec.runs import Draft
+from genrec_eval.comparisons import comparisons, leading_cut_off
 from genrec_eval.config import EvaluateConfig
 from genrec_eval.measure import AnyExamples, Measured
 
@@ -41,6 +42,8 @@ def write_results(
     """
     targets = [np.atleast_1d(target) for target in examples.targets]
     seen = sum(int(np.isin(*pair).sum()) for pair in zip(targets, examples.histories, strict=True))
+    ranks = {name: _rank_column(model) for name, model in measured.items()}
+    k = leading_cut_off(name for model in measured.values() for name in model.metrics)
     results = {
         "split": config.split,
         "target": config.target,
@@ -54,6 +57,7 @@ def write_results(
         "invalid_share": measured[GENERATOR].invalid_share if GENERATOR in measured else None,
         "seconds": {name: model.seconds for name, model in measured.items()},
         "parameters": parameters,
+        "comparisons": comparisons(ranks, k),
     }
     (draft.path / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     text = json.dumps(shown, indent=2, ensure_ascii=False)
@@ -62,7 +66,7 @@ def write_results(
     columns = {
         "user_id": [dataset.user_ids[user] for user in examples.users],
         "item_id": names if config.target == "session" else [name for (name,) in names],
-        **{name: _rank_column(model) for name, model in measured.items()},
+        **ranks,
     }
     pl.DataFrame(columns).write_parquet(draft.path / RANKS_FILE)
     draft.details |= {key: results[key] for key in ("split", "users", "metrics", "invalid_share")}

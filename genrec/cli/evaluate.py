@@ -72,9 +72,10 @@ def evaluate(
 
 def _table(results: dict[str, Any], folder: Path) -> str:
     """Return the models by NDCG, best first, at one cut-off: 10 or the next one there is, else the largest."""
+    from genrec_eval.comparisons import clear_winner, leading_cut_off
+
     metrics: dict[str, dict[str, float]] = results["metrics"]
-    cut_offs = sorted({int(name.partition("@")[2]) for figures in metrics.values() for name in figures})
-    k = next((cut for cut in cut_offs if cut >= 10), cut_offs[-1] if cut_offs else 10)
+    k = leading_cut_off(name for figures in metrics.values() for name in figures)
     known = next(iter(metrics.values()), {})
     names = [name for metric in _SHOWN if (name := f"{metric}@{k}") in known]
     seen = "seen items excluded" if results["exclude_seen"] else "seen items allowed"
@@ -84,10 +85,17 @@ def _table(results: dict[str, Any], folder: Path) -> str:
         f"{results['examples']} {_targets(results)} of the split {results['split']}, "
         f"{results['items']} items ranked, {seen}{protocol}",
         "",
-        " ".join([" " * width, *(f"{name:>11}" for name in names)]),
+        " ".join([" " * width, *(f"{name:>10} " for name in names)]),
     ]
+    winners = {name: clear_winner(results["comparisons"].get(name)) for name in names}
     for model, figures in sorted(metrics.items(), key=lambda row: -row[1][f"ndcg@{k}"]):
-        lines.append(" ".join([f"{model:<{width}}", *(f"{figures[name]:>11.4f}" for name in names)]))
+        cells = (f"{figures[name]:>10.4f}{'*' if winners[name] == model else ' '}" for name in names)
+        lines.append(" ".join([f"{model:<{width}}", *cells]).rstrip())
+    if any(winners.values()):
+        lines += [
+            "",
+            "* better than every other: paired randomisation over examples, p < .05 after Holm's correction",
+        ]
     if results["invalid_share"] is not None:
         lines += ["", f"Generated sequences that are no item: {results['invalid_share']:.2%}"]
     return "\n".join([*lines, "", f"Every cut-off, and each user's ranks: {folder}"])

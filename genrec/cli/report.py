@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from genrec.cli.common import ConfigOption, DryRunOption, JsonOption, Overrides, RunOption, invoke, show
+
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify", help="Write nothing; check that the evaluation's figures are what its files say."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +23,7 @@ def report(
     overrides: Overrides = None,
     config: ConfigOption = None,
     run: RunOption = None,
+    verify: VerifyOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -23,10 +31,18 @@ def report(
 
     Stages that have not run yet are named as missing; the rest is shown.
 
+    `--verify` checks an evaluation, made here or elsewhere, instead: its files by their digests, its figures by
+    every user's ranks, its dataset and protocol where they are here.
+
     Example: `genrec report --run runs/demo`
     """
     call = invoke(config, run, overrides, dry_run=dry_run, as_json=as_json)
     if call is None:
+        return
+    if verify:
+        from genrec_eval.verify import verify_evaluation
+
+        show(verify_evaluation(call.run), call.as_json)
         return
     from genrec_eval.report import write_report
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from genrec_eval.metrics.coverage import seen_items
+from genrec_eval.metrics.exposure import average_popularity, entropy, gini, novelty, shown_counts
 from genrec_eval.metrics.mrr import mrr
 from genrec_eval.metrics.ndcg import ndcg
 from genrec_eval.metrics.ranks import target_ranks
 from genrec_eval.metrics.recall import recall
+from genrec_eval.metrics.serendipity import serendipity
 from genrec_eval.metrics.validity import count_invalid
 
 _ACCURACY = {"recall": recall, "ndcg": ndcg, "mrr": mrr}
@@ -33,18 +34,28 @@ def accuracy(items: npt.ArrayLike, targets: npt.ArrayLike, ks: Sequence[int] = (
 
 
 class MetricsAccumulator:
-    """Sums metrics up batch by batch, in memory that does not depend on the length of the lists.
+    """Sums metrics up batch by batch: 16 bytes an example and 8 an item and cut-off, however long the lists are.
+
+    A million users and a catalogue of 100,000 at three cut-offs take 18 MB.
 
     Args:
         ks: the cut-offs.
-        catalogue_size: the number of items there are; None leaves coverage and validity out.
+        catalogue_size: the number of items there are; None leaves coverage, Gini, entropy and validity out.
+        popularity: interactions of each item in training, [items]; None leaves out what is measured by them.
     """
 
-    def __init__(self, ks: Sequence[int] = (10,), catalogue_size: int | None = None) -> None:
+    def __init__(
+        self,
+        ks: Sequence[int] = (10,),
+        catalogue_size: int | None = None,
+        popularity: npt.NDArray[np.integer] | None = None,
+    ) -> None:
         self.ks = tuple(ks)
         self.catalogue_size = catalogue_size
         self._ranks: list[npt.NDArray[np.int64]] = []
-        self._seen = {k: np.zeros(catalogue_size or 0, dtype=np.bool_) for k in self.ks}
+        self._targets: list[npt.NDArray[np.int64]] = []
+        self._shown = {k: np.zeros(catalogue_size or 0, dtype=np.int64) for k in self.ks}
+        self._popularity = popularity
         self._invalid = self._generated = 0
 
     def update(self, items: npt.ArrayLike, targets: npt.ArrayLike) -> None:
@@ -55,12 +66,13 @@ class MetricsAccumulator:
         """
         _check_width(items, self.ks)
         self._ranks.append(target_ranks(items, targets))
+        self._targets.append(np.asarray(targets, dtype=np.int64))
         if self.catalogue_size is None:
             return
         invalid, generated = count_invalid(items, self.catalogue_size)
         self._invalid, self._generated = self._invalid + invalid, self._generated + generated
         for k in self.ks:
-            self._seen[k] |= seen_items(items, k, self.catalogue_size)
+            self._shown[k] += shown_counts(items, k, self.catalogue_size)
 
     @property
     def ranks(self) -> npt.NDArray[np.int64]:
@@ -73,15 +85,27 @@ class MetricsAccumulator:
         return self._invalid / self._generated if self._generated else 0.0
 
     def result(self) -> dict[str, float]:
-        """Return the means over all batches, with ``coverage@K`` where the catalogue's size is known.
+        """Return the metrics at every cut-off, by names such as ``ndcg@10``.
+
+        Means over examples: recall, ndcg, mrr, and serendipity where popularity is known. Of what was shown, where
+        the catalogue's size is known: coverage, gini, entropy; and with popularity: popularity, novelty.
 
         Raises:
             ValueError: if there were no examples.
         """
-        means = _means(self.ranks, self.ks)
-        if self.catalogue_size is not None:
-            means |= {f"coverage@{k}": float(self._seen[k].mean()) for k in self.ks}
-        return means
+        ranks = self.ranks
+        figures = _means(ranks, self.ks)
+        if self.catalogue_size is None:
+            return figures
+        figures |= {f"coverage@{k}": float((shown > 0).mean()) for k, shown in self._shown.items()}
+        figures |= {f"gini@{k}": gini(shown) for k, shown in self._shown.items()}
+        figures |= {f"entropy@{k}": entropy(shown) for k, shown in self._shown.items()}
+        if self._popularity is None:
+            return figures
+        known, targets = self._popularity, np.concatenate(self._targets)
+        figures |= {f"popularity@{k}": average_popularity(shown, known) for k, shown in self._shown.items()}
+        figures |= {f"novelty@{k}": novelty(shown, known) for k, shown in self._shown.items()}
+        return figures | {f"serendipity@{k}": serendipity(ranks, targets, known, k) for k in self.ks}
 
 
 def _means(ranks: npt.NDArray[np.int64], ks: Sequence[int]) -> dict[str, float]:

@@ -12,12 +12,13 @@ from genrec_eval.metrics.diversity import diversity
 from genrec_eval.metrics.repeats import count_repeats
 from genrec_eval.metrics.seen_before import count_seen_before
 from genrec_eval.metrics.session_hit import session_hit
+from genrec_eval.metrics.session_map import session_map
 from genrec_eval.metrics.session_ndcg import session_ndcg
 from genrec_eval.metrics.session_ranks import SessionRanks, session_ranks
 from genrec_eval.metrics.session_recall import session_recall
 from genrec_eval.metrics.validity import count_invalid
 
-_ACCURACY = {"recall": session_recall, "ndcg": session_ndcg, "hit": session_hit}
+_ACCURACY = {"recall": session_recall, "ndcg": session_ndcg, "map": session_map, "hit": session_hit}
 
 
 class SessionMetricsAccumulator:
@@ -85,7 +86,7 @@ class SessionMetricsAccumulator:
     def result(self) -> dict[str, float]:
         """Return the metrics at every cut-off, by names such as ``recall@5``.
 
-        Means over sessions: recall, ndcg, hit. A mean over lists of two items or more, 0 where there are none:
+        Means over sessions: recall, ndcg, map, hit. A mean over lists of two items or more, 0 where there are none:
         diversity. Shares of filled places: repeats, seen. A share of the catalogue: coverage.
 
         Raises:

@@ -11,8 +11,9 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from genrec_eval.metrics import SessionRanks, session_ndcg, session_recall
+from genrec_eval.metrics import session_recall
 from genrec_eval.report.figures import ACCENT, INK, QUIET, SERIES, figure
+from genrec_eval.statistics.gains import as_found, gains
 
 GENERATOR = "generator"
 _Z95 = 1.96
@@ -27,9 +28,9 @@ def bar_figure(ranks: pl.DataFrame, models: list[str], metric: str, k: int) -> M
         metric: ``ndcg`` or ``recall``.
         k: the cut-off.
     """
-    gains = [_gains(ranks[model], metric, k) for model in models]
-    means = np.array([gain.mean() for gain in gains])
-    errors = np.array([_Z95 * gain.std() / np.sqrt(len(gain)) for gain in gains])
+    figures = [gains(ranks[model], metric, k) for model in models]
+    means = np.array([gain.mean() for gain in figures])
+    errors = np.array([_Z95 * gain.std() / np.sqrt(len(gain)) for gain in figures])
     name = {"ndcg": "NDCG", "recall": "Recall"}[metric]
     label = f"{name}@{k} (mean over examples)"
     return _bars(f"bars-{metric}", f"{name}@{k} with 95% intervals", label, models, means, errors)
@@ -70,7 +71,7 @@ def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup
         for model in models:
             ours = model == GENERATOR
             colour = ACCENT if ours else SERIES[others.index(model) % len(SERIES)]
-            found = _found(ranks[model])
+            found = as_found(ranks[model])
             axes.plot(
                 cut_offs,
                 [session_recall(found, int(k)).mean() for k in cut_offs],
@@ -85,14 +86,3 @@ def curve_figure(ranks: pl.DataFrame, models: list[str], deepest: int) -> Markup
         axes.legend(fontsize=8, handlelength=2.6)
 
     return figure("recall-curve", "Recall at every cut-off", "K (places looked at)", "Recall@K", paint, height=3.3)
-
-
-def _gains(ranks: pl.Series, metric: str, k: int) -> npt.NDArray[np.float64]:
-    return {"ndcg": session_ndcg, "recall": session_recall}[metric](_found(ranks), k)
-
-
-def _found(ranks: pl.Series) -> SessionRanks:
-    """Return one target an example, or the items of one session an example, in the same form."""
-    if isinstance(ranks.dtype, pl.List):
-        return SessionRanks(ranks.explode().to_numpy(), ranks.list.len().cast(pl.Int64).to_numpy())
-    return SessionRanks(ranks.to_numpy(), np.ones(len(ranks), dtype=np.int64))

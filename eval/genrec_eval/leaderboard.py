@@ -1,0 +1,99 @@
+"""A leaderboard from results files: one row a protocol and model, over the seeds that were run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from genrec.errors import ArtifactError
+from genrec.runs import open_artifact
+from genrec_eval.protocols import load_protocol
+from genrec_eval.results import RESULTS_FILE
+from genrec_eval.statistics import mean_and_sd
+from genrec_eval.verify import verify_evaluation
+
+Row = dict[str, Any]
+METRICS = ("recall@5", "ndcg@5", "recall@10", "ndcg@10", "coverage@10")
+
+
+def rows_of(run: Path) -> list[Row]:
+    """Return a row for every model of a run's evaluation, after it was verified.
+
+    Raises:
+        ArtifactError: if it was not measured by a protocol, or its files are not what was written.
+    """
+    verify_evaluation(run)
+    manifest = open_artifact(run / "evaluation", "evaluation")
+    results = json.loads((run / "evaluation" / RESULTS_FILE).read_text(encoding="utf-8"))
+    if results["protocol"] is None:
+        raise ArtifactError(
+            f"{run} was not measured by a protocol, so its figures compare with no others.",
+            f"Measure it by one: genrec evaluate --run {run} --protocol NAME",
+        )
+    protocol = results["protocol"]["name"]
+    made = " ".join(manifest.command)
+    again = f"genrec evaluate --protocol {protocol} seed={results['seed']} 'evaluate.baselines=[{{}}]'"
+    return [
+        {
+            "protocol": protocol,
+            "model": model,
+            "seed": results["seed"],
+            "command": again.format(model) if model in results["parameters"] else made,
+            "commit": manifest.git_commit,
+            "settings_tried": max(1, len(results["tried"].get(model, []))),
+            **{name: figures[name] for name in METRICS if name in figures},
+        }
+        for model, figures in results["metrics"].items()
+    ]
+
+
+def leaderboard(rows: Iterable[Row]) -> list[Row]:
+    """Return one row a protocol and model: seeds, mean and standard deviation of every metric, command, commits.
+
+    A seed that occurs twice counts with its last row.
+    """
+    unique = {(row["protocol"], row["model"], row["seed"]): row for row in rows}
+    ordered = sorted(unique.values(), key=lambda row: (row["protocol"], row["model"], row["seed"]))
+    table = [
+        _summary(list(group)) for _, group in groupby(ordered, key=lambda row: (row["protocol"], row["model"]))
+    ]
+    return sorted(table, key=lambda row: (row["protocol"], -row["mean"].get("ndcg@10", 0.0)))
+
+
+def _summary(rows: Sequence[Row]) -> Row:
+    names = [name for name in METRICS if all(name in row for row in rows)]
+    figures = {name: mean_and_sd([row[name] for row in rows]) for name in names}
+    return {
+        **{name: rows[-1][name] for name in ("protocol", "model", "command", "settings_tried")},
+        "seeds": [row["seed"] for row in rows],
+        "mean": {name: round(mean, 5) for name, (mean, _) in figures.items()},
+        "sd": {name: None if sd is None else round(sd, 5) for name, (_, sd) in figures.items()},
+        "commits": sorted({str(row["commit"]) for row in rows}),
+    }
+
+
+def as_markdown(table: Sequence[Row]) -> str:
+    """Return a page's tables, one for each protocol, best NDCG@10 first."""
+    parts = []
+    for protocol, group in groupby(table, key=lambda row: row["protocol"]):
+        lines = [f"## {protocol}", "", f"{load_protocol(protocol)[0].title}.", ""]
+        lines += [
+            f"| model | {' | '.join(METRICS)} | seeds | settings tried |",
+            "|---|" + "---|" * (len(METRICS) + 2),
+        ]
+        for row in group:
+            cells = [_cell(row["mean"].get(name), row["sd"].get(name)) for name in METRICS]
+            lines.append(
+                f"| {row['model']} | {' | '.join(cells)} | {len(row['seeds'])} | {row['settings_tried']} |"
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(mean: float | None, sd: float | None) -> str:
+    if mean is None:
+        return ""
+    return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
