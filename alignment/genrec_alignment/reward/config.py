@@ -78,7 +78,7 @@ class RewardConfig(Section):
         0.65,
         description="Smallest held-out AUC of a model that may be used; its GAUC must reach the item average's.",
     )
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = Field(NetworkConfig(), description="Shape of the model.")
     learning_rate: PositiveFloat = Field(2e-3, description="Learning rate of AdamW.")
     weight_decay: NonNegativeFloat = Field(1.0, description="Weight decay of AdamW.")
     batch_size: PositiveInt = Field(256, ge=2, description="Sessions a step.")
