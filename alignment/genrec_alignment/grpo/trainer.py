@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import datasets
 import numpy as np
@@ -31,8 +32,8 @@ from genrec_alignment.preference.candidates import Float32, Int64
 from genrec_alignment.preference.losses import ecpo_loss, gbpo_loss, group_advantages
 from genrec_alignment.sft.adapters import load_trained, save_trained
 
-with warnings.catch_warnings():  # TRL imports vLLM where there is one, which warns of its own imports
-    warnings.simplefilter("ignore")
+# TRL imports vLLM where there is one: that takes seconds, changes torch's settings, and is not used here.
+with patch("trl.import_utils.is_vllm_available", return_value=False):
     from trl import GRPOConfig, GRPOTrainer
 
 Reward = Callable[[Int64, Int64], Float32]
