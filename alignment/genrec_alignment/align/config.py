@@ -97,7 +97,7 @@ class AlignConfig(Section):
     )
     lora: LoraSettings = Field(default_factory=LoraSettings, description="Where LoRA learns.")
     batch_size: PositiveInt = Field(32, description="Training rows of a batch, on each process.")
-    learning_rate: PositiveFloat = Field(1e-4, description="AdamW's, constant in a round; halved by a roll-back.")
+    learning_rate: PositiveFloat = Field(3e-5, description="AdamW's, constant in a round; halved by a roll-back.")
     max_grad_norm: PositiveFloat = Field(1.0, description="Gradients are clipped to this norm.")
     validation_users: PositiveInt = Field(1000, description="Validation requests drawn once, at most.")
     served: PositiveInt = Field(10, description="Candidates that a policy is judged by: the first so many.")
