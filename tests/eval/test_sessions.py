@@ -82,7 +82,7 @@ def test_baselines_alone(dataset: Dataset) -> None:
         "session", 9, 5, None
     )  # fmt: skip
     assert set(results["metrics"]["popularity"]) == {
-        f"{name}@{k}" for name in ("recall", "ndcg", "hit", "coverage", "repeats", "seen") for k in (2, 5)
+        f"{name}@{k}" for name in ("recall", "ndcg", "map", "hit", "coverage", "repeats", "seen") for k in (2, 5)
     }
     in_history = [np.isin(*pair).sum() for pair in zip(sessions.targets, sessions.histories, strict=True)]
     assert results["unreachable"] == sum(in_history) > 0
