@@ -53,7 +53,7 @@ class GroupOptimiser:
         details = {
             "requests": len(work.requests),
             "groups": trainer.groups["groups"],
-            "skipped": {"identical_rewards": trainer.groups["skipped"]},
+            "skipped": {"identical_rewards": skipped} if (skipped := trainer.groups["skipped"]) else {},
             "steps": grpo.steps,
             "learning_rate": rate,
             "training_seconds": round(time.monotonic() - started, 1),

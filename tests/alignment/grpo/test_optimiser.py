@@ -32,7 +32,7 @@ def test_a_planted_taste_is_learned_and_kept(run: Path, loss: str) -> None:
     assert after["judge_mean"] > before["judge_mean"] + 0.1
     training = json.loads((run / "align" / "results.json").read_text(encoding="utf-8"))["rounds"][1]["training"]
     assert training["groups"] == 25 * 8
-    assert training["skipped"]["identical_rewards"] < 100
+    assert training["skipped"].get("identical_rewards", 0) < 100
     assert any("next_token_loss" in line for line in training["log"])
 
 
