@@ -152,7 +152,8 @@ def test_without_codes_there_is_no_diversity() -> None:
     metrics = SessionMetricsAccumulator((2,), 9)
     metrics.update([[1, 2]], [np.array([1])], [np.array([2])])
     assert metrics.result() == {
-        "recall@2": 1.0, "ndcg@2": 1.0, "map@2": 1.0, "hit@2": 1.0, "coverage@2": 2 / 9, "repeats@2": 0.0, "seen@2": 0.5
+        "recall@2": 1.0, "ndcg@2": 1.0, "map@2": 1.0, "hit@2": 1.0,
+        "coverage@2": 2 / 9, "repeats@2": 0.0, "seen@2": 0.5
     }  # fmt: skip
 
 
