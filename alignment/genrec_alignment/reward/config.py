@@ -79,11 +79,11 @@ class RewardConfig(Section):
         description="Smallest held-out AUC of a model that may be used; its GAUC must reach the item average's.",
     )
     network: NetworkConfig = Field(NetworkConfig(), description="Shape of the model.")
-    learning_rate: PositiveFloat = Field(2e-3, description="Learning rate of AdamW.")
+    learning_rate: PositiveFloat = Field(4e-3, description="Learning rate of AdamW.")
     weight_decay: NonNegativeFloat = Field(1.0, description="Weight decay of AdamW.")
     batch_size: PositiveInt = Field(256, ge=2, description="Sessions a step.")
-    epochs: PositiveInt = Field(30, description="Passes over the training part at most.")
-    patience: PositiveInt = Field(6, description="Epochs without a lower validation loss before it stops.")
+    epochs: PositiveInt = Field(20, description="Passes over the training part at most.")
+    patience: PositiveInt = Field(4, description="Epochs without a lower validation loss before it stops.")
 
     @model_validator(mode="after")
     def _names_and_weights(self) -> RewardConfig:
