@@ -61,7 +61,7 @@ def test_a_run_from_nothing_to_its_table(
     assert "Negatives: exposures" in shown
     titles = next(line for line in shown.splitlines() if line.startswith("single items"))
     assert titles.split()[2:] == [
-        *("objective", "rows", "AUC", "(average)", "GAUC", "(average)", "merged", "ECE", "log-loss"),
+        *("objective", "rows", "AUC", "(average)", "GAUC", "(average)", "merged", "(average)", "ECE", "log-loss"),
     ]
     rows = [line.split() for line in shown.splitlines() if line.startswith(("model ", "judge "))]
     pairs = [["model", "like"], ["model", "dislike"], ["judge", "like"], ["judge", "dislike"]]

@@ -76,7 +76,8 @@ class RewardConfig(Section):
     )
     gate: Fraction = Field(
         0.65,
-        description="Smallest held-out AUC of a model that may be used; its GAUC must reach the item average's.",
+        description="Smallest held-out AUC of a model that may be used; its merged reward must reach the GAUC of "
+        "the item averages.",
     )
     network: NetworkConfig = Field(NetworkConfig(), description="Shape of the model.")
     learning_rate: PositiveFloat = Field(4e-3, description="Learning rate of AdamW.")

@@ -23,7 +23,8 @@ def measure(
     """Return AUC, GAUC over users, both of the item average too, ECE, log-loss and counts for every objective.
 
     ``merged_gauc`` is that of the merged reward, turned over where an objective weighs against a session: a policy
-    follows the merged reward, whichever objective it was meant for.
+    follows the merged reward, whichever objective it was meant for. ``item_average_merged_gauc`` is the same of the
+    item averages, merged by the same weights.
 
     For the AUCs a label of at least one half is a positive; the others take labels as they are.
 
@@ -38,10 +39,14 @@ def measure(
     if not len(users):
         return {}
     weights = np.array([objective.weight for objective in config.objectives])
-    merged = merged_reward(probabilities, weights)
+    merged, by_items = merged_reward(probabilities, weights), average @ weights
     columns = zip(labels.T, probabilities.T[: len(names)], average.T, weights, strict=True)
     entries = [
-        _entry(truth, predicted, by_item, users) | {"merged_gauc": _merged(truth, merged, weight, users)}
+        _entry(truth, predicted, by_item, users)
+        | {
+            "merged_gauc": _merged(truth, merged, weight, users),
+            "item_average_merged_gauc": _merged(truth, by_items, weight, users),
+        }
         for truth, predicted, by_item, weight in columns
     ]
     return dict(zip(names, entries, strict=True))
@@ -82,8 +87,9 @@ def _entry(
 def gate(tables: dict[str, Table], config: RewardConfig) -> dict[str, object]:
     """Return whether every model may be used for every objective that counts in the merged reward.
 
-    It may if its AUC is large enough, and its GAUC is not below the item average's: what orders the items of one
-    user worse than that has nothing to tell a policy about a user.
+    It may if its AUC is large enough, and the merged reward's GAUC is not below that of the item averages, merged
+    by the same weights: what orders the items of one user worse than that has nothing to tell a policy about a
+    user. The merged reward is asked and not the tower, since it alone says which of two candidates is preferred.
 
     Args:
         tables: the table of each model, on single items of users it never saw.
@@ -96,17 +102,17 @@ def gate(tables: dict[str, Table], config: RewardConfig) -> dict[str, object]:
         for name in wanted
         for problem in _problems(name, table.get(name, {}), config.gate)
     ]
-    rule = f"AUC at least {config.gate}, GAUC not below the item average's"
+    rule = f"AUC at least {config.gate}, GAUC of the merged reward not below the item average's"
     return {"passed": not problems, "rule": rule, "least_auc": config.gate, "problems": problems}
 
 
 def _problems(name: str, entry: dict[str, float | int | None], least: float) -> list[str]:
-    area, by_user, average = (entry.get(key) for key in ("auc", "gauc", "item_average_gauc"))
+    area, by_user, average = (entry.get(key) for key in ("auc", "merged_gauc", "item_average_merged_gauc"))
     if area is None or by_user is None or average is None:
         return [f"AUC of {name!r} cannot be measured, one class is missing"]
     problems = []
     if area < least:
         problems.append(f"AUC of {name!r} is {area}, below {least}")
     if by_user < average:
-        problems.append(f"GAUC of {name!r} is {by_user}, the item average's is {average}")
+        problems.append(f"the merged reward's GAUC for {name!r} is {by_user}, the item average's {average}")
     return problems

@@ -12,6 +12,7 @@ _COLUMNS = (
     ("GAUC", "gauc"),
     ("(average)", "item_average_gauc"),
     ("merged", "merged_gauc"),
+    ("(average)", "item_average_merged_gauc"),
     ("ECE", "ece"),
     ("log-loss", "log_loss"),
 )

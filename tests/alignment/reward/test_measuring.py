@@ -37,11 +37,12 @@ def test_a_table_has_the_item_average_beside_the_model() -> None:
     entry = measure(labels, model, average, np.array([0, 0, 1, 1]), LIKE)["like"]
     assert (entry["auc"], entry["gauc"]) == (0.75, 1.0)
     assert (entry["item_average_auc"], entry["item_average_gauc"]) == (0.125, 0.25)
-    assert entry["merged_gauc"] == 1.0
+    assert (entry["merged_gauc"], entry["item_average_merged_gauc"]) == (1.0, 0.25)
     fused = np.concatenate([model, 1 - model], axis=1)  # a P-Score that has it the wrong way round
     assert measure(labels, fused, average, np.array([0, 0, 1, 1]), LIKE)["like"] == entry | {"merged_gauc": 0.0}
     dislike = RewardConfig.model_validate({"objectives": LIKES[1:]})
-    assert measure(labels, model, average, np.array([0, 0, 1, 1]), dislike)["dislike"]["merged_gauc"] == 1.0
+    turned = measure(labels, model, average, np.array([0, 0, 1, 1]), dislike)["dislike"]
+    assert (turned["merged_gauc"], turned["item_average_merged_gauc"]) == (1.0, 0.25)
     assert measure(labels[:0], model[:0], average[:0], np.zeros(0, int), LIKE) == {}
 
 
@@ -49,14 +50,14 @@ def test_a_table_has_the_item_average_beside_the_model() -> None:
     ("auc", "gauc", "average", "problems"),
     [
         (0.7, 0.68, 0.68, []),
-        (0.7, 0.67, 0.68, ["GAUC of 'like' is 0.67, the item average's is 0.68"]),
+        (0.7, 0.67, 0.68, ["the merged reward's GAUC for 'like' is 0.67, the item average's 0.68"]),
         (0.6, 0.69, 0.68, ["AUC of 'like' is 0.6, below 0.65"]),
-        (0.6, 0.5, 0.68, ["AUC of 'like'", "GAUC of 'like'"]),
+        (0.6, 0.5, 0.68, ["AUC of 'like'", "GAUC for 'like'"]),
         (None, None, None, ["cannot be measured"]),
     ],
 )
 def test_the_gate(auc: float | None, gauc: float | None, average: float | None, problems: list[str]) -> None:
-    entry = {"auc": auc, "gauc": gauc, "item_average_gauc": average}
+    entry = {"auc": auc, "merged_gauc": gauc, "item_average_merged_gauc": average}
     found = gate({"judge": {"like": entry}}, LIKE)
     assert found["passed"] is not bool(problems)
     assert isinstance(found["problems"], list)
@@ -67,9 +68,15 @@ def test_the_gate(auc: float | None, gauc: float | None, average: float | None, 
 
 def test_what_does_not_count_in_the_merged_reward_is_not_asked() -> None:
     config = RewardConfig.model_validate({"objectives": [LIKES[0], LIKES[1] | {"weight": 0}]})
-    good = {"auc": 0.9, "gauc": 0.9, "item_average_gauc": 0.5}
-    bad = {"auc": 0.1, "gauc": 0.1, "item_average_gauc": 0.5}
+    good = {"auc": 0.9, "merged_gauc": 0.9, "item_average_merged_gauc": 0.5}
+    bad = {"auc": 0.1, "merged_gauc": 0.1, "item_average_merged_gauc": 0.5}
     assert gate({"model": {"like": good, "dislike": bad}}, config)["passed"]
+
+
+def test_a_tower_below_the_item_average_may_be_made_good_by_the_other() -> None:
+    """Only the merged reward orders candidates."""
+    entry = {"auc": 0.7, "gauc": 0.6, "item_average_gauc": 0.65}
+    assert gate({"model": {"like": entry | {"merged_gauc": 0.7, "item_average_merged_gauc": 0.69}}}, LIKE)["passed"]
 
 
 def test_training_forgets_parts_of_histories_and_nothing_else() -> None:
