@@ -124,7 +124,11 @@ class CatalogueStore:
         snapshot = Snapshot(version, Catalogue.load(version.folder), Catalogue.load(version.folder / RETIRED))
         if snapshot.catalogue.digest != version.digest:
             problem = f"{version.folder} does not hold what it held when it was made."
-            raise ArtifactError(problem, f"Go back to another version: genrec catalogue history --run {self.run}")
+            remedy = (
+                "Put the folder back as it was. Moving it away makes the version before it current; IDs that were "
+                "given since may then be given again."
+            )
+            raise ArtifactError(problem, remedy)
         return snapshot
 
     def change(self, action: str, make: Callable[[Snapshot], Catalogue], note: str = "") -> Version:
