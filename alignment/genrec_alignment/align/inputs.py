@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from genrec.console import remark
 from genrec.data import Dataset
 from genrec.errors import ArtifactError, DataError
 from genrec.models import Generator
@@ -72,6 +73,8 @@ def open_inputs(run: Path, config: AlignConfig) -> Inputs:
 def _check_gate(reward: Manifest, run: Path) -> None:
     gate = reward.details.get("gate", {})
     if gate.get("passed"):
+        for warning in gate.get("warnings", []):
+            remark(f"A warning of the reward models ({run / 'reward'}): {warning}.")
         return
     problems = "; ".join(gate.get("problems", [])) or "it was not measured"
     raise DataError(

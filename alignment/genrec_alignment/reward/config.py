@@ -74,11 +74,7 @@ class RewardConfig(Section):
     held_out: Fraction = Field(
         0.2, description="Share of users that neither model learns from; both are measured on."
     )
-    gate: Fraction = Field(
-        0.65,
-        description="Smallest held-out AUC of a model that may be used; its merged reward must reach the GAUC of "
-        "the item averages.",
-    )
+    gate: Fraction = Field(0.65, description="Smallest held-out AUC of a model that may be used.")
     network: NetworkConfig = Field(NetworkConfig(), description="Shape of the model.")
     learning_rate: PositiveFloat = Field(4e-3, description="Learning rate of AdamW.")
     weight_decay: NonNegativeFloat = Field(1.0, description="Weight decay of AdamW.")

@@ -87,32 +87,40 @@ def _entry(
 def gate(tables: dict[str, Table], config: RewardConfig) -> dict[str, object]:
     """Return whether every model may be used for every objective that counts in the merged reward.
 
-    It may if its AUC is large enough, and the merged reward's GAUC is not below that of the item averages, merged
-    by the same weights: what orders the items of one user worse than that has nothing to tell a policy about a
-    user. The merged reward is asked and not the tower, since it alone says which of two candidates is preferred.
+    It may if its AUC is large enough. There is a warning where the merged reward's GAUC is below that of the item
+    averages, merged by the same weights: what orders the items of one user no better than that leads every user to
+    the same favourites. The merged reward is asked and not the tower, since it alone orders a policy's candidates.
 
     Args:
         tables: the table of each model, on single items of users it never saw.
         config: has the threshold and the weights.
     """
-    wanted = [objective.name for objective in config.objectives if objective.weight]
-    problems = [
-        f"{model}: held-out {problem}"
+    entries = [
+        (f"{model}: held-out", repr(objective.name), table.get(objective.name, {}))
         for model, table in tables.items()
-        for name in wanted
-        for problem in _problems(name, table.get(name, {}), config.gate)
+        for objective in config.objectives
+        if objective.weight
     ]
-    rule = f"AUC at least {config.gate}, GAUC of the merged reward not below the item average's"
-    return {"passed": not problems, "rule": rule, "least_auc": config.gate, "problems": problems}
+    problems = [f"{who} {text}" for who, name, entry in entries if (text := _problem(name, entry, config.gate))]
+    warnings = [f"{who} {text}" for who, name, entry in entries if (text := _warning(name, entry))]
+    return {
+        "passed": not problems,
+        "rule": f"AUC at least {config.gate}",
+        "least_auc": config.gate,
+        "problems": problems,
+        "warnings": warnings,
+    }
 
 
-def _problems(name: str, entry: dict[str, float | int | None], least: float) -> list[str]:
-    area, by_user, average = (entry.get(key) for key in ("auc", "merged_gauc", "item_average_merged_gauc"))
-    if area is None or by_user is None or average is None:
-        return [f"AUC of {name!r} cannot be measured, one class is missing"]
-    problems = []
-    if area < least:
-        problems.append(f"AUC of {name!r} is {area}, below {least}")
-    if by_user < average:
-        problems.append(f"the merged reward's GAUC for {name!r} is {by_user}, the item average's {average}")
-    return problems
+def _problem(name: str, entry: dict[str, float | int | None], least: float) -> str | None:
+    area = entry.get("auc")
+    if area is None:
+        return f"AUC of {name} cannot be measured, one class is missing"
+    return f"AUC of {name} is {area}, below {least}" if area < least else None
+
+
+def _warning(name: str, entry: dict[str, float | int | None]) -> str | None:
+    ours, average = entry.get("merged_gauc"), entry.get("item_average_merged_gauc")
+    if ours is None or average is None or ours >= average:
+        return None
+    return f"GAUC of the merged reward for {name} is {ours}, below the item average's {average}"

@@ -27,7 +27,8 @@ def lines(details: Mapping[str, Any]) -> list[str]:
         shown += ["", *_table(title, details["held_out"][size])]
     gate = details["gate"]
     verdict = "passed" if gate["passed"] else "NOT passed"
-    return [*shown, "", f"gate  {verdict}: {gate['rule']}", *(f"      {problem}" for problem in gate["problems"])]
+    found = [*gate["problems"], *(f"warning: {warning}" for warning in gate["warnings"])]
+    return [*shown, "", f"gate  {verdict}: {gate['rule']}", *(f"      {each}" for each in found)]
 
 
 def _users(details: Mapping[str, Any]) -> str:

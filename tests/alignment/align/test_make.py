@@ -18,6 +18,7 @@ from genrec.runs import Manifest, open_artifact
 from genrec.runs.manifest import FILE_NAME
 from genrec_alignment.align import preferences, rounds
 from genrec_alignment.align.config import AlignConfig
+from genrec_alignment.align.inputs import open_inputs
 from genrec_alignment.align.make import make_alignment
 from genrec_alignment.align.trainer import RoundTrainer
 from genrec_alignment.pretraining.config import TrainConfig
@@ -197,6 +198,12 @@ def test_a_failed_gate_stops_before_any_work(run: Path) -> None:
     with pytest.raises(DataError, match=r"did not pass their gate: model: held-out AUC of 'like' is 0\.51"):
         make_alignment(settings(), run, 0)
     assert not (run / "align.partial").exists()
+
+
+def test_a_warning_of_the_reward_models_is_told(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    change_manifest(run / "reward", details={"gate": {"passed": True, "warnings": ["judge: GAUC is low"]}})
+    open_inputs(run, settings())
+    assert "judge: GAUC is low." in " ".join(capfd.readouterr().err.split())
 
 
 def test_other_versions_are_refused_all_at_once(run: Path) -> None:
