@@ -19,12 +19,15 @@ from genrec_eval.metrics import (
     MetricsAccumulator,
     accuracy,
     coverage,
+    entropy,
+    gini,
     invalid_share,
     mrr,
     ndcg,
     recall,
     target_ranks,
 )
+from genrec_eval.metrics.exposure import shown_counts
 
 LISTS = np.array([[7, 3, 5], [3, 7, 5], [5, 3, 7], [1, 2, 3], [7, -1, -1], [-1, -1, -1], [7, 7, 3]])
 TARGETS = np.array([7, 7, 7, 7, 7, 7, 3])
@@ -98,6 +101,9 @@ def test_batches_sum_up_to_the_whole(users: int, batch: int, seed: int) -> None:
     for start in range(0, users, batch):
         streamed.update(lists[start : start + batch], targets[start : start + batch])
     whole = accuracy(lists, targets, ks=(2, 5)) | {f"coverage@{k}": coverage(lists, k, 9) for k in (2, 5)}
+    for k in (2, 5):
+        shown = shown_counts(lists, k, 9)
+        whole |= {f"gini@{k}": gini(shown), f"entropy@{k}": entropy(shown)}
     assert streamed.result() == pytest.approx(whole)
     assert streamed.invalid_share == invalid_share(lists, 9)
     assert streamed.ranks.tolist() == target_ranks(lists, targets).tolist()
