@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from genrec.cli.app import VERBS
 from genrec.cli.common import section_kinds
@@ -35,4 +36,5 @@ def test_a_recipe_opens_with_its_command(recipe: Path) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.relative_to(ROOT).as_posix())
 def test_a_recipe_is_valid(recipe: Path) -> None:
-    load_settings(section_kinds(), recipe)
+    asked = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    assert asked.keys() <= load_settings(section_kinds(), recipe).dump().keys()

@@ -55,4 +55,6 @@ def test_a_generator_alone_is_enough(own: Path) -> None:
 
 def test_the_model_card_may_be_edited(own: Path) -> None:
     (own / "generator" / "README.md").write_text("Ours.")
-    load_service(own, CONFIG).stop()
+    service = load_service(own, CONFIG)
+    assert service.ready
+    service.stop()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genrec.models import Events, Generator
+from genrec.processes import process_share
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.next_tokens import NextTokens
 from genrec_alignment.align.requests import Requests
@@ -64,6 +65,12 @@ class Improved:
 
     policy: Generator
     details: dict[str, Any]
+
+
+def mark_of(config: AlignConfig, work: RoundWork) -> dict[str, Any]:
+    """Return what a round's checkpoints depend on."""
+    processes = process_share()[1]
+    return config.model_dump(mode="json") | {"seed": work.seed, "step": work.step_size, "of": processes}
 
 
 class Optimiser(Protocol):

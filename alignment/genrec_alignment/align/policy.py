@@ -23,7 +23,9 @@ from genrec.models import Events, Generator
 from genrec.models.histories import HistoryBatch
 from genrec.models.onerec.base import IGNORED, HistoryModel
 from genrec.models.onerec.continuations import Continuations
+from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.preference.logprobs import causal_log_probabilities, history_log_probabilities
+from genrec_alignment.sft.adapters import enter
 
 
 @dataclass
@@ -37,6 +39,14 @@ class PolicyOutput(ModelOutput):
 
     next_token_loss: Tensor | None = None
     log_probs: Tensor | None = None
+
+
+def learning(policy: Generator, config: AlignConfig) -> PreTrainedModel | PeftModel:
+    """Return a policy's model with the weights to be trained as ``align.train`` says: those of LoRA, or all."""
+    if config.train == "lora" or (config.train == "auto" and policy.language is not None):
+        return enter(policy.model, "lora", config.lora, policy.vocabulary)
+    policy.model.requires_grad_(True)
+    return policy.model
 
 
 class PolicyModule(nn.Module):

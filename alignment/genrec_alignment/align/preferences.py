@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel
-from transformers import PreTrainedModel
 
 from genrec.errors import DataError
 from genrec.models import Generator
 from genrec.processes import is_main_process, process_share, wait_for_all
 from genrec_alignment.align.batches import Collator, Preferences, Schedule
 from genrec_alignment.align.config import AlignConfig
-from genrec_alignment.align.optimiser import Improved, RoundWork
-from genrec_alignment.align.policy import PolicyModule
+from genrec_alignment.align.optimiser import Improved, RoundWork, mark_of
+from genrec_alignment.align.policy import PolicyModule, learning
 from genrec_alignment.align.progress import RoundProgress
 from genrec_alignment.align.requests import Requests
 from genrec_alignment.align.trainer import RoundTrainer, round_arguments
@@ -25,7 +23,7 @@ from genrec_alignment.preference.candidates import Float32
 from genrec_alignment.preference.logprobs import log_probabilities
 from genrec_alignment.preference.pairs import Pairs, best_against_losers, logged_against_losers
 from genrec_alignment.pretraining.checkpoints import checkpoint_to_resume
-from genrec_alignment.sft.adapters import enter, merged
+from genrec_alignment.sft.adapters import merged
 
 PAIRS_FILE = "pairs.parquet"
 _AT_ONCE = 32  # preference rows whose reference is computed together
@@ -56,7 +54,7 @@ class PreferenceOptimiser:
         config, started = self.config, time.monotonic()
         pairs = self._pairs(work) if len(work.requests) else None
         preferences = None if pairs is None else self._with_reference(pairs, work)
-        model = self._learning(work.policy)
+        model = learning(work.policy, config)
         policy = PolicyModule(work.policy, model)
         steps, (_, processes) = steps_of(config, len(work.next_tokens)), process_share()
         count = 0 if preferences is None else len(preferences)
@@ -69,7 +67,7 @@ class PreferenceOptimiser:
         collator = Collator(work.next_tokens, preferences, policy)
         trainer = RoundTrainer(policy, config, schedule.dataset(), collator, arguments)
         trainer.add_callback(RoundProgress)
-        checkpoint = checkpoint_to_resume(work.folder / "training", self._mark(work), work.resume, trainer)
+        checkpoint = checkpoint_to_resume(work.folder / "training", mark_of(config, work), work.resume, trainer)
         trainer.train(resume_from_checkpoint=checkpoint)
         details = {
             "requests": len(work.requests),
@@ -81,17 +79,6 @@ class PreferenceOptimiser:
             "log": trainer.state.log_history,
         }
         return Improved(replace(work.policy, model=merged(model).eval()), details)
-
-    def _mark(self, work: RoundWork) -> dict[str, Any]:
-        processes = process_share()[1]
-        return self.config.model_dump(mode="json") | {"seed": work.seed, "step": work.step_size, "of": processes}
-
-    def _learning(self, policy: Generator) -> PreTrainedModel | PeftModel:
-        train = self.config.train
-        if train == "lora" or (train == "auto" and policy.language is not None):
-            return enter(policy.model, "lora", self.config.lora, policy.vocabulary)
-        policy.model.requires_grad_(True)
-        return policy.model
 
     def _pairs(self, work: RoundWork) -> Pairs:
         candidates, settings = work.candidates(), self.config.pairs

@@ -10,7 +10,6 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 from torch.utils.data import SequentialSampler
-from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
@@ -19,15 +18,14 @@ from genrec_alignment.align.batches import Collator
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.policy import PolicyModule, PolicyOutput
 from genrec_alignment.preference.losses import implicit_rewards, softmax_dpo_loss
-from genrec_alignment.sft.adapters import load_trained, save_trained
+from genrec_alignment.sft.checkpointing import TrainedWeightsCheckpoints
 
-WEIGHTS = "trained.safetensors"
 _CHECKPOINTS = 4  # of a round
 # What TRL logs of tokens, of which only log-probabilities are known here.
 _UNKNOWN = ("entropy", "num_tokens", "mean_token_accuracy", "logits/chosen", "logits/rejected")
 
 
-class RoundTrainer(DPOTrainer):
+class RoundTrainer(TrainedWeightsCheckpoints, DPOTrainer):
     """Learns rows of the log in every step, and the preference rows that come with some of them.
 
     The loss of a batch of B rows of the log with P preference rows is L_NTP + weight · (P / B) · L_DPO, both means
@@ -129,17 +127,6 @@ class RoundTrainer(DPOTrainer):
 
     def _note(self, name: str, value: Tensor) -> None:
         self._metrics["train"][name].append(self.accelerator.gather(value.detach().float()).mean().item())
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        del state_dict
-        folder = Path(output_dir or str(self.args.output_dir))
-        save_trained(self.accelerator.unwrap_model(self.model), folder / WEIGHTS)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        Trainer._save_checkpoint(self, model, trial)  # without the model card that TRL puts beside every one
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_trained(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint) / WEIGHTS)
 
 
 def round_arguments(config: AlignConfig, steps: int, learning_rate: float, seed: int, folder: Path) -> DPOConfig:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
-from peft import PeftModel
-from transformers import PreTrainedModel
-
-from genrec.models import Generator
-from genrec.processes import process_share
 from genrec_alignment.align.config import AlignConfig
-from genrec_alignment.align.optimiser import Improved, RoundWork
-from genrec_alignment.align.policy import PolicyModule
+from genrec_alignment.align.optimiser import Improved, RoundWork, mark_of
+from genrec_alignment.align.policy import PolicyModule, learning
 from genrec_alignment.grpo.rollouts import Asked
 from genrec_alignment.grpo.trainer import GroupTrainer, group_arguments
 from genrec_alignment.preference.candidates import Float32, Int64
 from genrec_alignment.pretraining.checkpoints import checkpoint_to_resume
-from genrec_alignment.sft.adapters import enter, merged
+from genrec_alignment.sft.adapters import merged
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class GroupOptimiser:
         """
         started, grpo = time.monotonic(), self.config.grpo
         rate = grpo.learning_rate * work.step_size
-        model, folder = self._learning(work.policy), work.folder / "training"
+        model, folder = learning(work.policy, self.config), work.folder / "training"
         asked = Asked(work.histories(work.requests), work.exclude(work.requests), self.config.session_length)
 
         def reward(requests: Int64, items: Int64) -> Float32:
@@ -48,7 +42,7 @@ class GroupOptimiser:
         arguments = group_arguments(grpo, rate, work.seed, folder)
         policy = PolicyModule(work.policy, model)
         trainer = GroupTrainer(policy, asked, reward, grpo, work.next_tokens, arguments)
-        checkpoint = checkpoint_to_resume(folder, self._mark(work), work.resume, trainer)
+        checkpoint = checkpoint_to_resume(folder, mark_of(self.config, work), work.resume, trainer)
         trainer.train(resume_from_checkpoint=checkpoint)
         details = {
             "requests": len(work.requests),
@@ -60,14 +54,3 @@ class GroupOptimiser:
             "log": trainer.state.log_history,
         }
         return Improved(replace(work.policy, model=merged(model).eval()), details)
-
-    def _mark(self, work: RoundWork) -> dict[str, Any]:
-        processes = process_share()[1]
-        return self.config.model_dump(mode="json") | {"seed": work.seed, "step": work.step_size, "of": processes}
-
-    def _learning(self, policy: Generator) -> PreTrainedModel | PeftModel:
-        train = self.config.train
-        if train == "lora" or (train == "auto" and policy.language is not None):
-            return enter(policy.model, "lora", self.config.lora, policy.vocabulary)
-        policy.model.requires_grad_(True)
-        return policy.model

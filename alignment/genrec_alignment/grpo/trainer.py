@@ -30,19 +30,18 @@ from genrec_alignment.grpo.config import GrpoConfig
 from genrec_alignment.grpo.rollouts import Asked, Rollouts
 from genrec_alignment.preference.candidates import Float32, Int64
 from genrec_alignment.preference.losses import ecpo_loss, gbpo_loss, group_advantages
-from genrec_alignment.sft.adapters import load_trained, save_trained
+from genrec_alignment.sft.checkpointing import TrainedWeightsCheckpoints
 
 # TRL imports vLLM where there is one: that takes seconds, changes torch's settings, and is not used here.
 with patch("trl.import_utils.is_vllm_available", return_value=False):
     from trl import GRPOConfig, GRPOTrainer
 
 Reward = Callable[[Int64, Int64], Float32]
-WEIGHTS = "trained.safetensors"
 _CHECKPOINTS = 4
 _MEANINGLESS = ("entropy", "num_tokens", "completions/", "rewards/", "sampling/")  # of one action without text
 
 
-class GroupTrainer(GRPOTrainer):
+class GroupTrainer(TrainedWeightsCheckpoints, GRPOTrainer):
     """Learns from groups of the policy's own candidates, and from rows of the log.
 
     Args:
@@ -201,17 +200,6 @@ class GroupTrainer(GRPOTrainer):
         for name in [name for name in self._metrics["train"] if name.startswith(_MEANINGLESS)]:
             del self._metrics["train"][name]
         super().log(logs, start_time)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        del state_dict
-        folder = Path(output_dir or str(self.args.output_dir))
-        save_trained(self.accelerator.unwrap_model(self.model), folder / WEIGHTS)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        Trainer._save_checkpoint(self, model, trial)  # without the model card that TRL puts beside every one
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_trained(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint) / WEIGHTS)
 
 
 def _special_tokens(policy: PolicyModule) -> dict[str, int | None]:

@@ -33,9 +33,10 @@ from genrec_alignment.pretraining.validation import Validation, validation_of
 from genrec_alignment.sft.adapters import enter, hold_frozen_in, load_trained, save_trained
 from genrec_alignment.sft.arguments import precision_of, stage_arguments
 from genrec_alignment.sft.blocks import Blocks
+from genrec_alignment.sft.checkpointing import WEIGHTS
 from genrec_alignment.sft.config import StageConfig, TuneConfig
 from genrec_alignment.sft.progress import StageProgress
-from genrec_alignment.sft.trainer import WEIGHTS, TuneTrainer
+from genrec_alignment.sft.trainer import TuneTrainer
 from genrec_alignment.tasks import Mixture, TaskSource
 
 DONE = "done.json"

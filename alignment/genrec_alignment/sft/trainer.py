@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,21 +13,19 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from peft import PeftModel
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 from trl import SFTTrainer
 
 from genrec.decoding.recommender import Recommender
 from genrec.models import Generator
 from genrec_alignment.pretraining.validation import Validation
-from genrec_alignment.sft.adapters import load_trained, save_trained
 from genrec_alignment.sft.attention import attending_to_rows
 from genrec_alignment.sft.batches import Batch, collate
+from genrec_alignment.sft.checkpointing import TrainedWeightsCheckpoints
 from genrec_alignment.sft.config import TuneConfig
 
-WEIGHTS = "trained.safetensors"
 
-
-class TuneTrainer(SFTTrainer):
+class TuneTrainer(TrainedWeightsCheckpoints, SFTTrainer):
     """Learns packed rows; computes logits only where something is learned.
 
     A step's loss is the mean over the learned tokens of all its batches on all processes. Checkpoints hold the
@@ -137,20 +134,3 @@ class TuneTrainer(SFTTrainer):
             summed = self.accelerator.reduce(torch.from_numpy(shifted).to(self.args.device), "sum")
             shifted = summed.cpu().numpy()
         return shifted - 2
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        del state_dict
-        save_trained(
-            self.accelerator.unwrap_model(self.model), Path(output_dir or str(self.args.output_dir)) / WEIGHTS
-        )
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        Trainer._save_checkpoint(self, model, trial)  # without the model card that TRL puts beside every one
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_trained(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint) / WEIGHTS)
-
-    def _load_best_model(self) -> None:
-        best = self.state.best_model_checkpoint
-        assert best is not None
-        load_trained(self.accelerator.unwrap_model(self.model), Path(best) / WEIGHTS)
