@@ -1,6 +1,7 @@
 """Ways to align a generator, on one run: what each does to both rewards, to recall and NDCG, and how long it takes.
 
     python benchmarks/alignment.py --run runs/films                        # every method, three rounds, one seed
+    python benchmarks/alignment.py --run runs/films --seeds 1 2
     python benchmarks/alignment.py --run runs/films --methods ipa --rounds 1
     python benchmarks/alignment.py --table                                 # the tables again, from the results file
     python benchmarks/alignment.py --run runs/films --json                 # one JSON object on the last line
@@ -12,7 +13,10 @@ ipa           the best against the worst of the policy's own beams, in every rou
 ipa, hits     the same, and an item that was really chosen next is worth 1 more
 dpo, offline  the pairs of the first policy's beams in every round, and that policy as the reference
 s-dpo         the best against the four worst, on-policy
+grpo          ECPO on groups of 16 of the policy's own beams, next tokens beside it (docs/grpo.md)
 next tokens   no preference rows: what going on with the training would have done
+r_dpo 1 %     ipa with another share of rows that bring a preference row; ipa itself has 20 %, `next tokens` none
+r_dpo 5 %
 
 A method that is cut off goes on where it was; rows that are in the results file are not made again.
 """
@@ -20,6 +24,7 @@ A method that is cut off goes on where it was; rows that are in the results file
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -27,16 +32,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+from genrec.runs import open_artifact
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.make import RESULTS_FILE, make_alignment
 
 ROOT = Path(__file__).resolve().parents[1]
+GRPO = {"loss": "ecpo", "learning_rate": 6e-6, "steps": 60, "max_grad_norm": 1.0, "next_token_rows": 32}
 METHODS: dict[str, dict[str, Any]] = {
     "ipa": {},
     "ipa, hits": {"rewards": {"model": 1.0, "hit": 1.0}},
     "dpo, offline": {"pairs": {"source": "fixed"}},
     "s-dpo": {"loss": "softmax_dpo", "pairs": {"losers": 4}},
+    "grpo": {"optimiser": "grpo", "grpo": GRPO},
     "next tokens": {"dpo_share": 0.0},
+    "r_dpo 1 %": {"dpo_share": 0.01},
+    "r_dpo 5 %": {"dpo_share": 0.05},
 }
 BASE: dict[str, Any] = {"learning_rate": 3e-5}
 SHOWN = ("model_mean", "model_max", "judge_mean", "judge_max", "recall", "ndcg", "kl", "diversity", "coverage")
@@ -48,11 +58,12 @@ def main() -> None:
     options = _options()
     rows = read(options.results)
     if not options.table:
-        for seed in options.seeds:
-            for method in options.methods:
-                if not any(row["method"] == method and row["seed"] == seed for row in rows):
-                    rows += measured(options, method, seed)
-                    write(options.results, rows)
+        data = open_artifact(options.run / "dataset", "dataset").config["source"]
+        for seed, method in itertools.product(options.seeds, options.methods):
+            key = {"data": data, "method": method, "seed": seed}
+            if not any(key.items() <= row.items() for row in rows):
+                rows += [key | row for row in measured(options, method, seed)]
+                write(options.results, rows)
     if options.json:
         print(json.dumps({"rows": rows}))
     else:
@@ -71,7 +82,7 @@ def measured(options: argparse.Namespace, method: str, seed: int) -> list[Row]:
     make_alignment(config, run, seed, resume=True)
     seconds = round(time.monotonic() - started, 1)
     reports = json.loads((run / "align" / RESULTS_FILE).read_text(encoding="utf-8"))["rounds"]
-    about = {"method": method, "seed": seed, "cores": os.cpu_count(), "commit": commit(), "seconds_of_all": seconds}
+    about = {"cores": os.cpu_count(), "commit": commit(), "seconds_of_all": seconds}
     return [about | row_of(report) for report in reports]
 
 
@@ -89,14 +100,16 @@ def row_of(report: dict[str, Any]) -> Row:
 
 def table(rows: list[Row]) -> str:
     """Return Markdown: the first policy and its ceiling once, then every round of every method, seed by seed."""
-    titles = ["method", "round", *(name.replace("_", " ") for name in SHOWN), "pairs", "seconds", "kept"]
+    figures = [name.replace("_", " ") for name in SHOWN]
+    titles = ["data", "seed", "method", "round", *figures, "pairs", "seconds", "kept"]
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    seen: set[int] = set()
+    seen: set[tuple[str, int]] = set()
     for row in rows:
         if row["round"] == 0:
-            if row["seed"] not in seen:
+            of = (row["data"], row["seed"])
+            if of not in seen:
                 lines += [_line("before", row, row), _line("best of N", row, ceiling(row))]
-            seen.add(row["seed"])
+            seen.add(of)
             continue
         lines.append(_line(row["method"], row, row))
     return "\n".join(lines)
@@ -113,7 +126,8 @@ def _line(title: str, about: Row, figures: Row) -> str:
     trained = about["round"] > 0
     kept = ("yes" if about["accepted"] else "no") if trained else ""
     rest = [str(about.get("pairs", "")), f"{about['seconds']:.0f}" if trained else "", kept]
-    return "| " + " | ".join([title, str(about["round"]) if trained else "", *cells, *rest]) + " |"
+    named = [about["data"], str(about["seed"]), title, str(about["round"]) if trained else ""]
+    return "| " + " | ".join([*named, *cells, *rest]) + " |"
 
 
 def read(file: Path) -> list[Row]:

@@ -21,12 +21,12 @@ def test_methods_are_valid_and_the_table_is_complete(monkeypatch: pytest.MonkeyP
     program = importlib.import_module("alignment")
     for method in program.METHODS.values():
         AlignConfig.model_validate(program.BASE | method)
-    about = {"seed": 0, "accepted": True, "reasons": [], "gains": {}, "seconds": 1.4}
+    about = {"data": "movielens", "seed": 0, "accepted": True, "reasons": [], "gains": {}, "seconds": 1.4}
     first = about | FIGURES | BEST | {"round": 0, "model_mean": 0.1, "ndcg": 0.1111}
     after = about | FIGURES | BEST | {"round": 1, "model_mean": 0.2, "ndcg": 0.1099, "pairs": 12}
     rows = [row | {"method": method} for method in ("ipa", "s-dpo") for row in (first, after)]
     lines = program.table(rows).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["before", "best of N", "ipa", "s-dpo"]
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["before", "best of N", "ipa", "s-dpo"]
     assert "0.0321" in lines[3]
     assert "0.1099" in lines[4]
     assert lines[4].rstrip(" |").endswith("| 12 | 1 | yes")
