@@ -14,11 +14,14 @@ ipa, hits     the same, and an item that was really chosen next is worth 1 more
 dpo, offline  the pairs of the first policy's beams in every round, and that policy as the reference
 s-dpo         the best against the four worst, on-policy
 grpo          ECPO on groups of 16 of the policy's own beams, next tokens beside it (docs/grpo.md)
+ipa, sessions the best generated session of five items against the worst; figures are of sessions
 next tokens   no preference rows: what going on with the training would have done
 r_dpo 1 %     ipa with another share of rows that bring a preference row; ipa itself has 20 %, `next tokens` none
 r_dpo 5 %
 
-A method that is cut off goes on where it was; rows that are in the results file are not made again.
+The policy that each method kept is measured on the test part too, beside the one it began with; ``±`` is the
+standard error of the paired differences. What was cut off goes on where it was; rows of the results file are not
+made again.
 """
 
 from __future__ import annotations
@@ -26,15 +29,22 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from genrec.runs import open_artifact
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.make import RESULTS_FILE, make_alignment
+from genrec_eval.config import EvaluateConfig
+from genrec_eval.make import ARTIFACT, make_evaluation
+from genrec_eval.results import RANKS_FILE
+from genrec_eval.statistics.gains import gains
 
 ROOT = Path(__file__).resolve().parents[1]
 GRPO = {"loss": "ecpo", "learning_rate": 6e-6, "steps": 60, "max_grad_norm": 1.0, "next_token_rows": 32}
@@ -43,6 +53,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ipa, hits": {"rewards": {"model": 1.0, "hit": 1.0}},
     "dpo, offline": {"pairs": {"source": "fixed"}},
     "s-dpo": {"loss": "softmax_dpo", "pairs": {"losers": 4}},
+    "ipa, sessions": {"session_length": 5},
     "grpo": {"optimiser": "grpo", "grpo": GRPO},
     "next tokens": {"dpo_share": 0.0},
     "r_dpo 1 %": {"dpo_share": 0.01},
@@ -51,6 +62,7 @@ METHODS: dict[str, dict[str, Any]] = {
 BASE: dict[str, Any] = {"learning_rate": 3e-5}
 SHOWN = ("model_mean", "model_max", "judge_mean", "judge_max", "recall", "ndcg", "kl", "diversity", "coverage")
 Row = dict[str, Any]
+Ranks = pl.Series
 
 
 def main() -> None:
@@ -82,8 +94,37 @@ def measured(options: argparse.Namespace, method: str, seed: int) -> list[Row]:
     make_alignment(config, run, seed, resume=True)
     seconds = round(time.monotonic() - started, 1)
     reports = json.loads((run / "align" / RESULTS_FILE).read_text(encoding="utf-8"))["rounds"]
+    tests = {0: tested(run, run / "generator")}
+    kept = [report["round"] for report in reports if report["round"] and report["accepted"]]
+    if kept:
+        tests[kept[-1]] = tested(run, run / "align" / "generator")
     about = {"cores": os.cpu_count(), "commit": commit(), "seconds_of_all": seconds}
-    return [about | row_of(report) for report in reports]
+    rows = [about | row_of(report) for report in reports]
+    return [row | figures_of_test(tests, row["round"]) for row in rows]
+
+
+def tested(run: Path, generator: Path) -> Ranks:
+    """Return the ranks of the test part's targets in a generator's lists."""
+    folder = run / "test" / generator.parent.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (run / "dataset", run / "semantic_ids", generator):
+        if not (folder / path.name).exists():
+            (folder / path.name).symlink_to(path.resolve())
+    make_evaluation(EvaluateConfig(baselines=(), examples=0), folder, 0)
+    return pl.read_parquet(folder / ARTIFACT / RANKS_FILE)["generator"]
+
+
+def figures_of_test(tests: dict[int, Ranks], at: int) -> Row:
+    """Return the figures on the test part of a round's policy, if it was measured, with the change of NDCG@10."""
+    if at not in tests:
+        return {}
+    gained = {name: gains(tests[at], name, 10) for name in ("recall", "ndcg")}
+    row = {f"test_{name}": round(float(values.mean()), 5) for name, values in gained.items()}
+    if at:
+        changes = gained["ndcg"] - gains(tests[0], "ndcg", 10)
+        row["test_change"] = round(float(changes.mean()), 5)
+        row["test_change_error"] = round(float(changes.std(ddof=1) / math.sqrt(len(changes))), 5)
+    return row
 
 
 def row_of(report: dict[str, Any]) -> Row:
@@ -101,7 +142,7 @@ def row_of(report: dict[str, Any]) -> Row:
 def table(rows: list[Row]) -> str:
     """Return Markdown: the first policy and its ceiling once, then every round of every method, seed by seed."""
     figures = [name.replace("_", " ") for name in SHOWN]
-    titles = ["data", "seed", "method", "round", *figures, "pairs", "seconds", "kept"]
+    titles = ["data", "seed", "method", "round", *figures, "pairs", "seconds", "kept", "test", "change"]
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     seen: set[tuple[str, int]] = set()
     for row in rows:
@@ -127,7 +168,9 @@ def _line(title: str, about: Row, figures: Row) -> str:
     kept = ("yes" if about["accepted"] else "no") if trained else ""
     rest = [str(about.get("pairs", "")), f"{about['seconds']:.0f}" if trained else "", kept]
     named = [about["data"], str(about["seed"]), title, str(about["round"]) if trained else ""]
-    return "| " + " | ".join([*named, *cells, *rest]) + " |"
+    test = f"{figures['test_recall']:.4f} / {figures['test_ndcg']:.4f}" if "test_ndcg" in figures else ""
+    change = f"{about['test_change']:+.4f} ± {about['test_change_error']:.4f}" if "test_change" in about else ""
+    return "| " + " | ".join([*named, *cells, *rest, test, change]) + " |"
 
 
 def read(file: Path) -> list[Row]:
