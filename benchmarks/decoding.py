@@ -107,6 +107,7 @@ class Bench:
     model: Qwen3ForCausalLM
     codes: np.ndarray
     prompts: torch.Tensor
+    k: int = 10
 
     def __post_init__(self) -> None:
         self.trie = Trie.build(self.codes, SIZES)
@@ -117,19 +118,19 @@ class Bench:
         self.item_of = {tuple(row): item for item, row in enumerate(VOCABULARY.encode(self.codes).tolist())}
 
     def run(self, method: str, beams: int) -> np.ndarray | None:
-        """Run one method over all prompts; return the best ten items of each, if it finds items."""
+        """Run one method over all prompts; return the best ``k`` items of each, if it finds items."""
         if method == "prefill":
             with torch.no_grad():
                 self.model(input_ids=self.prompts, use_cache=True, logits_to_keep=1)
             return None
         if method == "tree":
-            return self.search((self.prompts, self.mask), beams=beams, k=10).items
+            return self.search((self.prompts, self.mask), beams=beams, k=self.k).items
         return self._generate(method, beams)
 
     def _generate(self, method: str, beams: int) -> np.ndarray:
         settings = GenerationConfig(
             num_beams=beams,
-            num_return_sequences=10,
+            num_return_sequences=self.k,
             max_new_tokens=LEVELS,
             length_penalty=0.0,
             do_sample=False,
@@ -142,7 +143,7 @@ class Bench:
         )
         found = self.model.generate(self.prompts, attention_mask=self.mask, generation_config=settings, **how)
         rows = found[:, PROMPT:].tolist()
-        return np.asarray([self.item_of[tuple(row)] for row in rows]).reshape(len(self.prompts), 10)
+        return np.asarray([self.item_of[tuple(row)] for row in rows]).reshape(len(self.prompts), self.k)
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
