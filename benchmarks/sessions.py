@@ -103,7 +103,8 @@ class Repeated:
     """Stands in for a search's own stepper."""
 
     def __init__(self, stepper: CausalStepper | HistoryStepper) -> None:
-        self.stepper, self.offsets = stepper, stepper.offsets
+        self.stepper, self.offsets, self.device = stepper, stepper.offsets, stepper.device
+        self.over_children, self.normalized = stepper.over_children, stepper.normalized
 
     def start(self, prompts: Prompts, items: int) -> Decoding:  # noqa: ARG002 (the interface has it)
         """Read prompts once."""

@@ -56,6 +56,9 @@ def recommend(
     ahead: Annotated[
         bool, typer.Option("--ahead", help="Search below what `genrec think ahead` prepared for the user.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option("--engine", help="What runs the model: tree, vllm or hf; the items are the same.")
+    ] = "tree",
     as_json: JsonOption = False,
 ) -> None:
     """Print the items a generator recommends, with titles and scores.
@@ -74,6 +77,9 @@ def recommend(
     recommends after it. Of any other model it is said which items of the history have IDs that begin alike, and
     which categories they share.
 
+    With `--engine vllm` a decoder-only model is run by vLLM, with `--engine hf` by transformers' `generate`, which
+    is slow: what the others are checked against. Any generator is run by `tree`, the search of genrec.
+
     Items of the history that the catalogue does not have are left out. Without a history (`--history ''`) the
     answer is what the generator expects a history to begin with.
 
@@ -85,10 +91,11 @@ def recommend(
     """
     _check((user, history, titles), session, new_places)
     _check_alone(explain, ahead, user, session, new_places)
+    _check_engine(engine, explain or ahead)
     from genrec.cli.histories import history_of_user, titled_history, typed_history
     from genrec.decoding import Recommender
 
-    recommender = Recommender.from_pretrained(generator or run / "generator")
+    recommender = Recommender.from_pretrained(generator or run / "generator", engine=engine)
     if generator is None:
         _use_current(recommender, run)
     known = recommender.generator
@@ -160,6 +167,14 @@ def _check_alone(explain: bool, ahead: bool, user: str | None, session: int | No
         problems.append("--ahead serves what was prepared for a --user, and explains nothing.")
     if problems:
         raise ConfigError(problems, "Leave one out.")
+
+
+def _check_engine(engine: str, by_thought: bool) -> None:
+    from genrec.decoding.engines.base import check_engine
+
+    check_engine(engine)
+    if by_thought and engine != "tree":
+        raise ConfigError(f"--explain and --ahead are for the engine tree, not {engine}.", "Leave one out.")
 
 
 def _use_current(recommender: Recommender, run: Path) -> None:

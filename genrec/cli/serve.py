@@ -37,7 +37,8 @@ def serve(
     """Serve a run's generator over HTTP at 127.0.0.1, with a page at `/` to try it.
 
     `POST /v1/recommend` takes a stored user, item ids or titles, one or several at once; `POST /v1/feedback` adds
-    to users' histories, which are kept in `feedback.sqlite` of the run folder; `/openapi.json` describes all of it.
+    to users' histories, which are kept in `feedback.sqlite` of the run folder, or in PostgreSQL or Redis
+    (`serve.histories`); `/openapi.json` describes all of it.
     New versions of the catalogue (`genrec catalogue`) are served as soon as they are there. `/metrics` is for
     Prometheus. If the environment variable GENREC_TOKEN is set, requests need it as their bearer token.
 

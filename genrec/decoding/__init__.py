@@ -6,6 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from genrec.decoding.engines.base import ENGINES, Engine
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from genrec.decoding.recommender import Recommender
     from genrec.decoding.tree_beam import TreeBeamSearch
 
-__all__ = ["Ranking", "Recommender", "Sessions", "TreeBeamSearch", "Trie"]
+__all__ = ["ENGINES", "Engine", "Ranking", "Recommender", "Sessions", "TreeBeamSearch", "Trie"]
 
 _LAZY = {"Recommender": "genrec.decoding.recommender", "TreeBeamSearch": "genrec.decoding.tree_beam"}
 

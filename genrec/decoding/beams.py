@@ -33,7 +33,12 @@ class Beams(NamedTuple):
 
 
 def score_children(
-    beams: Beams, logits: torch.Tensor, table: LevelTable, offset: int, over_children: bool
+    beams: Beams,
+    logits: torch.Tensor,
+    table: LevelTable,
+    offset: int,
+    over_children: bool,
+    normalized: bool = False,
 ) -> torch.Tensor:
     """Return the scores of the children of all beams, float32 [batch, width, most children]; -inf beyond the last.
 
@@ -46,6 +51,7 @@ def score_children(
         table: the level of the children.
         offset: where the level's code 0 stands among the tokens.
         over_children: whether the softmax is over the children alone, or over all tokens.
+        normalized: whether ``logits`` are log-probabilities, so that there is nothing to divide by.
     """
     first, last = table.children_of[beams.nodes], table.children_of[beams.nodes + 1]
     nodes = first[..., None] + table.ranks
@@ -53,6 +59,8 @@ def score_children(
     logits = logits.float()
     tokens = table.codes[nodes.clamp_(max=table.size)] + offset
     scores = logits.gather(2, tokens).masked_fill_(~legal, -torch.inf)
+    if normalized:
+        return scores.add_(beams.scores[..., None])
     total = (scores if over_children else logits).logsumexp(dim=-1)
     total.masked_fill_(total == -torch.inf, 0)  # nowhere has no children
     return scores.add_((beams.scores - total)[..., None])

@@ -30,7 +30,7 @@ class CausalStepper:
         ValueError: if the model cannot be searched so, or its vocabulary does not hold all SID tokens.
     """
 
-    over_children = False
+    over_children = normalized = False
 
     def __init__(self, model: PreTrainedModel, offsets: Sequence[int], codebook_sizes: Sequence[int]) -> None:
         check_model(model)
@@ -41,6 +41,11 @@ class CausalStepper:
             raise ValueError(
                 f"the SID tokens reach up to {last - 1}, but the model's vocabulary has {vocabulary_size_of(model)}"
             )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
 
     def room(self, items: int) -> int:
         """Return how many tokens a prompt may have when ``items`` items follow it."""

@@ -33,6 +33,8 @@ class HistoryStepper:
         ValueError: if the model was made for other codebooks.
     """
 
+    normalized = False
+
     def __init__(self, model: HistoryModel, codebook_sizes: Sequence[int]) -> None:
         if list(codebook_sizes) != list(model.config.codebook_sizes):
             raise ValueError(
@@ -42,6 +44,11 @@ class HistoryStepper:
         self.model = model
         self.offsets = [0] * len(codebook_sizes)
         self.over_children = model.over_catalogue
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
 
     def start(self, prompts: Prompts | HistoryBatch, items: int) -> HistoryDecoding:
         """Encode histories; see :class:`~genrec.decoding.steppers.Stepper`."""

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from genrec.decoding.engines.base import Engine
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Ranking
-from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.models.generator import Generator
 from genrec.models.histories import HistoryBatch
@@ -28,13 +28,14 @@ class NewItemSearch:
     Args:
         generator: the model with the catalogue in use.
         rows: int64 [new items], ``item_index`` in that catalogue, ascending.
+        engine: what runs the model.
     """
 
-    def __init__(self, generator: Generator, rows: npt.NDArray[np.int64]) -> None:
+    def __init__(self, generator: Generator, rows: npt.NDArray[np.int64], engine: Engine) -> None:
         catalogue = generator.catalogue
         trie = Trie.build(catalogue.codes[rows], catalogue.codebook_sizes)
         self._rows = rows
-        self._search = TreeBeamSearch(generator.model, trie, generator.vocabulary.offsets)
+        self._search = engine.search(trie, generator.vocabulary.offsets)
 
     def __call__(
         self,
@@ -43,7 +44,7 @@ class NewItemSearch:
         beams: int,
         exclude: Sequence[npt.NDArray[np.integer]] | None,
     ) -> Ranking:
-        """Return the k best new items of each prompt as :class:`TreeBeamSearch` does, by ``item_index``."""
+        """Return the k best new items of each prompt by ``item_index``."""
         own = [np.flatnonzero(np.isin(self._rows, items)) for items in exclude] if exclude is not None else None
         found = self._search(prompts, beams=beams, exclude=own, k=k)
         return Ranking(np.where(found.items >= 0, self._rows[found.items], -1), found.scores)

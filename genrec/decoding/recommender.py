@@ -1,4 +1,4 @@
-"""Ranked items and sessions for histories, from a generator and the tree search."""
+"""Ranked items and sessions for histories, from a generator and the engine that runs it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from genrec.decoding.engines.base import Engine, Search
+from genrec.decoding.engines.opening import TreeEngine, open_engine
 from genrec.decoding.new_items import NewItemSearch, keep_places, rows_of_new
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.requests import History, readable
-from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.errors import ArtifactError
 from genrec.models.generator import Generator
@@ -30,7 +31,7 @@ class _Serving(NamedTuple):
     """What belongs to one version of the catalogue: held by one reference, so that no request mixes two."""
 
     generator: Generator
-    search: TreeBeamSearch
+    search: Search
     new: NewItemSearch | None
 
 
@@ -47,17 +48,34 @@ class Recommender:
     Args:
         generator: the model and its catalogue.
         batch_size: requests searched at once.
+        engine: what runs the generator's model; the tree search unless told.
     """
 
-    def __init__(self, generator: Generator, batch_size: int = 64) -> None:
+    def __init__(self, generator: Generator, batch_size: int = 64, engine: Engine | None = None) -> None:
         self.batch_size = batch_size
+        self.engine = engine or TreeEngine(generator.model)
         self._trained = generator.catalogue
         self._serving = self._prepare(generator)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, batch_size: int = 64, **options: Any) -> Recommender:
-        """Load a saved generator; see :meth:`genrec.models.Generator.from_pretrained` for the options."""
-        return cls(Generator.from_pretrained(source, **options), batch_size)
+    def from_pretrained(
+        cls, source: str | Path, batch_size: int = 64, engine: str = "tree", **options: Any
+    ) -> Recommender:
+        """Load a saved generator.
+
+        Args:
+            source: its folder, or its id on the Hugging Face hub.
+            batch_size: requests searched at once.
+            engine: one of ``genrec.decoding.ENGINES``.
+            options: as for :meth:`genrec.models.Generator.from_pretrained`.
+
+        Raises:
+            UnknownNameError: if there is no such engine.
+            MissingPackageError: if the engine's package is not installed.
+            ArtifactError: if the generator cannot be loaded, or not be run by this engine.
+        """
+        generator, runs = open_engine(engine, source, **options)
+        return cls(generator, batch_size, runs)
 
     @property
     def generator(self) -> Generator:
@@ -200,9 +218,9 @@ class Recommender:
     def _prepare(self, generator: Generator) -> _Serving:
         catalogue = generator.catalogue
         trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-        search = TreeBeamSearch(generator.model, trie, generator.vocabulary.offsets)
+        search = self.engine.search(trie, generator.vocabulary.offsets)
         new = rows_of_new(catalogue, self._trained)
-        return _Serving(generator, search, NewItemSearch(generator, new) if len(new) else None)
+        return _Serving(generator, search, NewItemSearch(generator, new, self.engine) if len(new) else None)
 
 
 def _batch(

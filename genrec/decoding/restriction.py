@@ -64,15 +64,15 @@ def _below(trie: Trie, prefixes: Prefixes) -> Int64:
         )
     nodes = np.zeros(len(prefixes), dtype=np.int64)
     for depth, level in enumerate(trie.levels[: prefixes.shape[1]]):
-        nodes, known = _children(level, nodes, prefixes[:, depth])
+        nodes, known = children_with(level, nodes, prefixes[:, depth])
         nodes, prefixes = nodes[known], prefixes[known]
     counts = level.leaves[nodes + 1] - level.leaves[nodes]
     starts = np.repeat(level.leaves[nodes] - (counts.cumsum() - counts), counts)
     return starts.astype(np.int64) + np.arange(counts.sum())
 
 
-def _children(level: TrieLevel, parents: Int64, codes: Prefixes) -> tuple[Int64, npt.NDArray[np.bool_]]:
-    """Return the child of each parent that has the code, and whether there is one.
+def children_with(level: TrieLevel, parents: Int64, codes: Prefixes) -> tuple[Int64, npt.NDArray[np.bool_]]:
+    """Return the child of each parent that has the code, and whether there is one; shapes as ``parents``.
 
     A binary search within each parent's children, so that the work does not grow with the catalogue.
     """

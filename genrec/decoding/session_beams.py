@@ -53,7 +53,9 @@ class SessionBeams(NamedTuple):
             forbidden: what must not be entered.
             limit: the number of beams; never more than there can be sessions.
         """
-        scores = score_children(self.beams, logits, table, stepper.offsets[level], stepper.over_children)
+        scores = score_children(
+            self.beams, logits, table, stepper.offsets[level], stepper.over_children, stepper.normalized
+        )
         forbidden.strike(scores, level, self.beams.nodes, self.taken)
         if not self.taken.shape[2]:
             limit = min(limit, forbidden.most(level))  # two sessions never stand at one node yet

@@ -42,6 +42,11 @@ class Stepper(Protocol):
     """A model that the tree search can drive."""
 
     @property
+    def device(self) -> torch.device:
+        """Where its logits are."""
+        ...
+
+    @property
     def offsets(self) -> Sequence[int]:
         """Where code 0 of each level stands in the logits that predict it, int [levels]."""
         ...
@@ -49,6 +54,11 @@ class Stepper(Protocol):
     @property
     def over_children(self) -> bool:
         """Whether the model's softmax is over the codes that may follow, and not over all that it scores."""
+        ...
+
+    @property
+    def normalized(self) -> bool:
+        """Whether its logits are log-probabilities already."""
         ...
 
     def start(self, prompts: Prompts | HistoryBatch, items: int) -> Decoding:

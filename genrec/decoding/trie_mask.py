@@ -47,7 +47,23 @@ class TrieMask:
             sequences: the tokens of each sequence so far; only the last ``levels - 1`` are looked at. A sequence
                 that has left the catalogue has no legal token.
         """
-        depth, nodes = self._walk(sequences)
+        return self.after(scores, self.tails(sequences))
+
+    def tails(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return the last ``levels - 1`` tokens of each sequence, int64 [sequences, levels - 1]; -1 before them."""
+        longest = self.levels - 1
+        tails = [[-1] * longest + list(sequence[max(0, len(sequence) - longest) :]) for sequence in sequences]
+        tail = torch.tensor([row[len(row) - longest :] for row in tails], dtype=torch.int64, device=self.device)
+        return tail.view(len(sequences), longest)
+
+    def after(self, scores: torch.Tensor, tails: torch.Tensor) -> torch.Tensor:
+        """As a call, of sequences whose :meth:`tails` are known.
+
+        Args:
+            scores: float [sequences, vocabulary].
+            tails: int64 [sequences, levels - 1].
+        """
+        depth, nodes = self._walk(tails)
         masked = torch.full_like(scores, -torch.inf)
         for level, table in enumerate(self._tables):
             rows = (depth == level).nonzero().flatten()
@@ -58,17 +74,14 @@ class TrieMask:
             masked[row, token] = scores[row, token]
         return masked
 
-    def _walk(self, sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _walk(self, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return how many codes of an item each sequence has written, and the node it stands at.
 
         Both int64 [sequences]. The node belongs to the level above the next code; the number of nodes of that
         level stands for "nowhere".
         """
         longest = self.levels - 1
-        tails = [[-1] * longest + list(sequence[max(0, len(sequence) - longest) :]) for sequence in sequences]
-        tail = torch.tensor([row[len(row) - longest :] for row in tails], dtype=torch.int64, device=self.device)
-        tail = tail.view(len(sequences), longest)
-        depth = torch.zeros(len(sequences), dtype=torch.int64, device=self.device)
+        depth = torch.zeros(len(tail), dtype=torch.int64, device=self.device)
         for level in range(longest):
             depth.masked_fill_(self._is_of(tail[:, -1], level), level + 1)
         nodes = torch.zeros_like(depth)

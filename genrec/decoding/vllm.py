@@ -13,8 +13,8 @@ those out as the log-probabilities that the beam search adds up. The lists are t
 For a language model, whose SID tokens come after its words: ``search(…, vocabulary=generator.vocabulary)``.
 
 On a CPU, vLLM wants ``VLLM_CPU_KVCACHE_SPACE`` (GiB) in the environment, and ``block_size=32, enforce_eager=True``.
-This is the processor of vLLM's V1 model runner; where V2 is the default, set ``VLLM_USE_V2_MODEL_RUNNER=0``.
-Every request of the engine is masked: an engine with this processor writes items and nothing else.
+The processor here is that of vLLM's V1 model runner; :mod:`genrec.decoding.vllm_v2` has the other's. A request
+that says nothing writes items; ``extra_args={"genrec": "text"}`` asks for text (:mod:`genrec.decoding.vllm_masks`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ import numpy as np
 import torch
 
 from genrec.decoding.ranking import Ranking
-from genrec.decoding.trie import Trie
-from genrec.decoding.trie_mask import TrieMask
+from genrec.decoding.vllm_masks import CATALOGUE, Legal, RowMask, legal_of
 from genrec.errors import MissingPackageError
-from genrec.models.language.parts import saved_vocabulary
 from genrec.semantic_ids import Catalogue, SIDVocabulary
 
 try:
@@ -43,41 +41,55 @@ except ImportError as error:
 if TYPE_CHECKING:
     from vllm import LLM
     from vllm.config import VllmConfig
+    from vllm.sampling_params import SamplingParams
 
-_CATALOGUE = "genrec_catalogue"
 
-
-def engine_settings(beams: int, catalogue: Path | None = None) -> dict[str, Any]:
+def engine_settings(beams: int | None, catalogue: Path | None = None) -> dict[str, Any]:
     """Return the arguments of ``vllm.LLM`` that make its beam search write items only.
 
     Args:
-        beams: the widest beam that will be asked for; the engine returns twice as many candidates.
+        beams: the widest beam that stock beam search will be asked for; the engine returns twice as many
+            candidates. None sets no bound.
         catalogue: the folder of a saved catalogue; None means the one inside the generator's own folder.
     """
     settings: dict[str, Any] = {
-        "logits_processors": [TrieLogitsProcessor],
+        "logits_processors": [_processor()],
         "logprobs_mode": "processed_logits",
-        "max_logprobs": 2 * beams,
+        "max_logprobs": -1 if beams is None else 2 * beams,
     }
     if catalogue is not None:
-        settings["additional_config"] = {_CATALOGUE: str(catalogue)}
+        settings["additional_config"] = {CATALOGUE: str(catalogue)}
     return settings
 
 
-class TrieLogitsProcessor(LogitsProcessor):
-    """Masks every request by the trie of the catalogue in the generator's folder.
+def _processor() -> type:
+    """Return the processor of the model runner that vLLM will choose here, by the rule of ``vllm.config``."""
+    from vllm import envs
+    from vllm.triton_utils import HAS_TRITON
 
-    An API server takes it by name: ``--logits-processors genrec.decoding.vllm:TrieLogitsProcessor``.
+    wanted = envs.VLLM_USE_V2_MODEL_RUNNER
+    if HAS_TRITON if wanted is None else wanted:
+        from genrec.decoding import vllm_v2
+
+        return vllm_v2.TrieLogitsProcessor
+    return TrieLogitsProcessor
+
+
+class TrieLogitsProcessor(LogitsProcessor):
+    """Masks requests by the trie of the catalogue in the generator's folder; vLLM's V1 model runner has it.
+
+    What a request may write besides says :mod:`genrec.decoding.vllm_masks`. An API server takes the processor by
+    name: ``--logits-processors genrec.decoding.vllm:TrieLogitsProcessor``.
     """
 
+    @classmethod
+    def validate_params(cls, sampling_params: SamplingParams) -> None:
+        """Raise ``ValueError`` where a request says something unknown of what it may write."""
+        legal_of(sampling_params)
+
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
-        given = vllm_config.additional_config
-        folder = given.get(_CATALOGUE) if isinstance(given, dict) else None
-        model = Path(vllm_config.model_config.model)
-        catalogue = Catalogue.load(Path(folder or model / "catalogue"))
-        trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
-        self._mask = TrieMask(trie, saved_vocabulary(model, catalogue).offsets, torch.device(device))
-        self._tokens: dict[int, tuple[list[int], list[int]]] = {}
+        self._mask = RowMask(vllm_config, torch.device(device))
+        self._rows: dict[int, tuple[Legal, list[int], list[int]]] = {}
 
     def is_argmax_invariant(self) -> bool:
         """Return False: the best token of all is seldom the best legal one."""
@@ -88,24 +100,25 @@ class TrieLogitsProcessor(LogitsProcessor):
         if batch_update is None:
             return
         for row in batch_update.removed:
-            self._tokens.pop(row, None)
-        for row, _params, prompt, output in batch_update.added:
-            self._tokens[row] = (prompt or [], output)
+            self._rows.pop(row, None)
+        for row, params, prompt, output in batch_update.added:
+            self._rows[row] = (legal_of(params), prompt or [], output)
         for source, target, how in batch_update.moved:
-            moved, replaced = self._tokens.pop(source, None), self._tokens.pop(target, None)
+            moved, replaced = self._rows.pop(source, None), self._rows.pop(target, None)
             if moved is not None:
-                self._tokens[target] = moved
+                self._rows[target] = moved
             if how is MoveDirectionality.SWAP and replaced is not None:
-                self._tokens[source] = replaced
+                self._rows[source] = replaced
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Return masked log-probabilities, float32 [rows, vocabulary]."""
-        sequences = [self._tail(*self._tokens[row]) for row in range(len(logits))]
-        return self._mask(logits.float().log_softmax(dim=-1), sequences)
+        rows = [self._rows[row] for row in range(len(logits))]
+        tails = self._mask.tails([self._tail(prompt, output) for _, prompt, output in rows])
+        return self._mask(logits, tails, [legal for legal, _, _ in rows])
 
     def _tail(self, prompt: list[int], output: list[int]) -> list[int]:
-        """Return at least the last ``levels - 1`` tokens without copying a long prompt."""
-        wanted = self._mask.levels - 1
+        """Return at least the last tokens that count, without copying a long prompt."""
+        wanted = self._mask.tail
         return [*prompt[max(0, len(prompt) - wanted) :], *output[max(0, len(output) - wanted) :]]
 
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse
 from genrec.errors import UnknownNameError
 from genrec.serving import answers
 from genrec.serving.deployment import Deployment
-from genrec.serving.faults import BAD_REQUEST, BUSY, UNKNOWN
+from genrec.serving.faults import BAD_REQUEST, BUSY, STORE_DOWN, UNKNOWN
 from genrec.serving.histories import StoredEvent
 from genrec.serving.messages import MOST_ITEMS, Event, Feedback, Name, RecommendBatch, RecommendBody
 from genrec.serving.replies import versions_of
@@ -84,7 +84,7 @@ def similar(
     return answers.SimilarAnswer(versions=versions_of(deployment), item=reply(deployment, row), items=near)
 
 
-@router.post("/feedback", status_code=201)
+@router.post("/feedback", status_code=201, responses=STORE_DOWN)
 def feedback(body: Feedback, service: Served) -> answers.FeedbackAnswer:
     """Add events to users' histories; the answer comes when they are on the disk.
 
@@ -123,7 +123,7 @@ def find_items(
     return answers.FoundItems(versions=versions_of(deployment), items=found)
 
 
-@browsing.get("/users")
+@browsing.get("/users", responses=STORE_DOWN)
 def find_users(
     service: Served, query: Annotated[str, Query(max_length=256)] = "", limit: Few = 20
 ) -> answers.FoundUsers:
@@ -131,7 +131,7 @@ def find_users(
     return answers.FoundUsers(users=service.people.users(query, limit))
 
 
-@browsing.get("/history", responses=UNKNOWN)
+@browsing.get("/history", responses=UNKNOWN | STORE_DOWN)
 def history(
     user_id: Annotated[Name, Query(examples=["42"])], service: Served, limit: Many = 50
 ) -> answers.HistoryAnswer:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from genrec.config import Section
+from genrec.decoding.engines.base import ENGINES
+from genrec.errors import suggest
 
 
 class ServeConfig(Section):
@@ -36,4 +38,14 @@ class ServeConfig(Section):
     catalogue_poll_s: float = Field(
         2.0, ge=0, description="How often to look for a new version of the catalogue; 0: never."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the model runs; vLLM chooses for itself."
+    )
+    engine: str = Field("tree", description="What runs the model: tree, vllm or hf; see genrec recommend --help.")
+
+    @field_validator("engine")
+    @classmethod
+    def _exists(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine {engine!r}.{suggest(engine, ENGINES)}")
+        return engine

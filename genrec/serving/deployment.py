@@ -60,7 +60,8 @@ class Deployment:
         rows = {
             name: sorted(index[item] for item in items if item in index) for name, items in self.domains.items()
         }
-        return {name: NewItemSearch(self.generator, np.array(own)) for name, own in rows.items() if own}
+        engine = self.recommender.engine
+        return {name: NewItemSearch(self.generator, np.array(own), engine) for name, own in rows.items() if own}
 
     @cached_property
     def thinking(self) -> ThinkingRecommender | None:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from genrec.errors import GenrecError, UnknownNameError
 from genrec.serving.answers import Refusal
 from genrec.serving.batching import DeadlineError, QueueFullError, StoppedError
+from genrec.serving.histories import StoreDownError
 
 log = logging.getLogger("genrec.serving")
 
@@ -34,19 +35,21 @@ _KINDS = {
 BAD_REQUEST: Responses = {status: {"model": Refusal} for status in (400, 401, 413, 422)}
 BUSY: Responses = {status: {"model": Refusal} for status in (408, 429, 503, 504)}
 UNKNOWN: Responses = {404: {"model": Refusal}}
+STORE_DOWN: Responses = {503: {"model": Refusal}}
 
 
-def refusal(status: int, problems: str | list[str], remedy: str = "", **headers: str) -> Response:
+def refusal(status: int, problems: str | list[str], remedy: str = "", kind: str = "", **headers: str) -> Response:
     """Return the answer to a request that is refused.
 
     Args:
         status: of HTTP.
         problems: what is wrong.
         remedy: what to do about it.
+        kind: the sort of fault; that of the status unless told.
         headers: to be sent along; ``_`` stands for ``-``.
     """
     lines = [problems] if isinstance(problems, str) else problems
-    body = {"error": {"kind": _KINDS.get(status, "invalid"), "problems": lines, "remedy": remedy}}
+    body = {"error": {"kind": kind or _KINDS.get(status, "invalid"), "problems": lines, "remedy": remedy}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     # In ASCII: a message may quote a lone surrogate, which UTF-8 has no bytes for.
     return Response(json.dumps(body), status, named, "application/json")
@@ -60,6 +63,7 @@ def handle_faults(app: FastAPI) -> None:
         (DeadlineError, 504, "There was no answer before the deadline."),
     ):
         app.add_exception_handler(kind, _busy(status, text))
+    app.add_exception_handler(StoreDownError, _store_down)
     app.add_exception_handler(GenrecError, _mendable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -72,6 +76,13 @@ def _busy(status: int, text: str) -> Callable[[Request, Exception], Response]:
         return refusal(status, text, "Try again a little later.", Retry_After="1")
 
     return handle
+
+
+def _store_down(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreDownError)  # registered for these
+    log.warning("%s", error.problems[0])
+    request.app.state.service.metrics.refused.labels("store_down").inc()
+    return refusal(503, "Users' histories cannot be reached.", error.remedy, "store_down", Retry_After="1")
 
 
 def _mendable(_: Request, error: Exception) -> Response:

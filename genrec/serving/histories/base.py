@@ -1,4 +1,4 @@
-"""What a store of feedback does; SQLite's is the default, others follow by URL."""
+"""What a store of feedback does, whether it is SQLite's, PostgreSQL's or Redis'."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from genrec.errors import GenrecError
+
 MOST_STORED = 10_000  # of one user's latest events that are read
+
+
+class StoreDownError(GenrecError):
+    """The store does not answer or cannot write; what it was given is not acknowledged, and may be sent again."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,11 @@ class StoredEvent:
 
 
 class HistoryStore(Protocol):
-    """A log of feedback that users' histories are read from. Safe to be called from several threads at once."""
+    """A log of feedback that users' histories are read from. Safe to be called from several threads at once.
+
+    Every method but :meth:`close` raises :class:`StoreDownError` while the store cannot do it, and works again once
+    the store can.
+    """
 
     def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, all or none; once this returns, they survive the end of the process and of the machine.
@@ -45,7 +55,7 @@ class HistoryStore(Protocol):
         """Return a user's latest events, at most :data:`MOST_STORED`, oldest first, by time and then by arrival."""
 
     def users(self, text: str, most: int) -> list[str]:
-        """Return at most ``most`` users whose id holds ``text`` without regard to case, sorted."""
+        """Return at most ``most`` users whose id holds ``text``, the case of ASCII letters aside, by code point."""
 
     def log(self) -> Iterator[StoredEvent]:
         """Yield all events in the order of their arrival."""

@@ -1,15 +1,17 @@
-"""Feedback in one SQLite file: nothing to install, one process at a time writes."""
+"""Feedback in one SQLite file: nothing to install; several processes of one machine may share it."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from genrec.errors import ArtifactError
 from genrec.serving.histories.base import MOST_STORED, StoredEvent
+from genrec.serving.histories.reach import Reach
 
 _COLUMNS = ", ".join(field.name for field in fields(StoredEvent))
 _PLACES = ", ".join("?" for _ in fields(StoredEvent))
@@ -38,6 +40,7 @@ class SQLiteHistories:
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = Path(file), threading.Lock()
+        self._reach = Reach(str(file), (sqlite3.OperationalError,))  # such as a full disk
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self._file, check_same_thread=False, timeout=30)
@@ -52,7 +55,7 @@ class SQLiteHistories:
 
     def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events; see :meth:`genrec.serving.histories.base.HistoryStore.append`."""
-        with self._lock, self._connection:
+        with self._reach(), self._lock, self._connection:
             before = self._connection.total_changes
             self._connection.executemany(
                 f"INSERT INTO feedback ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING",
@@ -74,12 +77,10 @@ class SQLiteHistories:
 
     def log(self) -> Iterator[StoredEvent]:
         """Yield all events in the order of their arrival."""
-        reader = sqlite3.connect(self._file)  # of its own, so that nobody waits for a long reading
-        try:
+        # A connection of its own, so that nobody waits for a long reading.
+        with self._reach(), closing(sqlite3.connect(self._file)) as reader:
             for row in reader.execute(f"SELECT {_COLUMNS} FROM feedback ORDER BY number"):
                 yield StoredEvent(*row)
-        finally:
-            reader.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -87,5 +88,5 @@ class SQLiteHistories:
             self._connection.close()
 
     def _all(self, query: str, *values: str | int) -> list[tuple]:
-        with self._lock:
+        with self._reach(), self._lock:
             return self._connection.execute(query, values).fetchall()

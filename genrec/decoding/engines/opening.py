@@ -1,0 +1,77 @@
+"""A saved generator together with the engine that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from genrec.decoding.engines.base import Engine, check_engine
+from genrec.decoding.tree_beam import TreeBeamSearch
+from genrec.decoding.trie import Trie
+from genrec.errors import ArtifactError
+from genrec.models.generator import Generator, local_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from transformers import PreTrainedModel
+
+
+class TreeEngine:
+    """The tree-attention search in this process.
+
+    Args:
+        model: any model that :class:`~genrec.decoding.TreeBeamSearch` takes.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+
+    def search(self, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> TreeBeamSearch:
+        """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
+        return TreeBeamSearch(self.model, trie, level_offsets)
+
+
+def open_engine(
+    name: str,
+    source: str | Path,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Generator, Engine]:
+    """Load a saved generator and the engine that will run it.
+
+    Args:
+        name: one of ``ENGINES``.
+        source: the generator's folder, or its id on the Hugging Face hub.
+        device: as for :meth:`genrec.models.Generator.from_pretrained`; vLLM chooses for itself.
+        dtype: of the weights; float32 unless told.
+
+    Returns:
+        The generator and its engine. vLLM has the weights to itself: the generator's own are on the device "meta".
+
+    Raises:
+        UnknownNameError: if there is no such engine.
+        MissingPackageError: if vLLM is wanted and not installed.
+        ArtifactError: if the generator cannot be loaded, or not be run by this engine.
+    """
+    check_engine(name)
+    folder = local_folder(source)
+    generator = Generator.from_pretrained(folder, "meta" if name == "vllm" else device, dtype)
+    if name == "tree":
+        return generator, TreeEngine(generator.model)
+    if generator.reads_events:
+        raise ArtifactError(
+            f"{folder} holds {type(generator.model).__name__}, a OneRec model. The engine {name} runs "
+            "decoder-only language models alone.",
+            "Take the engine tree, which runs every generator.",
+        )
+    if name == "hf":
+        from genrec.decoding.engines.generate import GenerateEngine
+
+        return generator, GenerateEngine(generator.model)
+    from genrec.decoding.engines.vllm import VllmEngine
+
+    return generator, VllmEngine(folder, generator, dtype or torch.float32)
