@@ -22,14 +22,14 @@ def training_figures(log: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """Return the curves of a trainer's log (rows of ``Trainer.log_history``); those without points are left out."""
     figures = []
     for name, (title, unit, wanted) in _CURVES.items():
-        keys = _accuracies(log, wanted) if name == "accuracy" else wanted
-        curves = {key: points for key in keys if (points := _points(log, key))}
+        keys = accuracy_names(log, wanted) if name == "accuracy" else wanted
+        curves = {key: found for key in keys if (found := points(log, key))}
         if curves:
             figures.append(_curves_figure(name, title, unit, curves))
     return figures
 
 
-def _accuracies(log: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:
+def accuracy_names(log: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:
     """Return the names that the metrics have in a log: those of items, or of sessions of some length."""
     names = dict.fromkeys(key for row in log for key in row if key.startswith("eval_"))
     return [key for metric in metrics for key in names if key.partition("@")[0].endswith(metric)]
@@ -41,15 +41,16 @@ def _label(key: str) -> str:
     return key.removeprefix("eval_").replace("_", " ").replace("ndcg", "NDCG").replace("recall", "Recall")
 
 
-def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+def points(log: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    """Return step and value of every row of a trainer's log that has a number under a name."""
     return [(row["step"], row[key]) for row in log if "step" in row and isinstance(row.get(key), int | float)]
 
 
 def _curves_figure(name: str, title: str, unit: str, curves: dict[str, list[tuple[float, float]]]) -> Markup:
     def paint(axes: Axes) -> None:
-        for (key, points), colour in zip(curves.items(), (ACCENT, SERIES[0], SERIES[1]), strict=False):
-            marker = "o" if len(points) < 40 else None
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=3, label=_label(key))
+        for (key, found), colour in zip(curves.items(), (ACCENT, SERIES[0], SERIES[1]), strict=False):
+            marker = "o" if len(found) < 40 else None
+            axes.plot(*zip(*found, strict=True), color=colour, marker=marker, markersize=3, label=_label(key))
         if name == "accuracy":
             step, best = max(next(iter(curves.values())), key=lambda point: point[1])
             axes.annotate(
