@@ -17,7 +17,9 @@ class ServeConfig(Section):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     histories: str = Field(
-        "sqlite", description="Where feedback is kept: sqlite (in the run folder), or a URL: sqlite:///FILE, …"
+        "sqlite",
+        description="Where feedback is kept: sqlite (in the run), sqlite:///FILE, postgresql://…, redis://…, "
+        "or env:NAME for a URL in an environment variable.",
     )
     token_env: str = Field(
         "GENREC_TOKEN", description="Environment variable with the bearer token; no token is asked for if unset."
