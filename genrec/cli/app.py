@@ -26,6 +26,7 @@ VERBS = (
     "reward",
     "align",
     "evaluate",
+    "simulate",
     "report",
     "recommend",
     "serve",

@@ -23,6 +23,7 @@ SECTIONS = {
     "reward": "genrec_alignment.reward.config:RewardConfig",
     "align": "genrec_alignment.align.config:AlignConfig",
     "evaluate": "genrec_eval.config:EvaluateConfig",
+    "simulate": "genrec_eval.simulation.config:SimulateConfig",
     "think": "genrec_alignment.reasoning.config:ThinkConfig",
     "loid": "genrec_alignment.loid.config:LoidConfig",
     "serve": "genrec.serving.config:ServeConfig",

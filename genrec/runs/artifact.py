@@ -28,6 +28,8 @@ _VERB_OF = {
     "generator": "train",
     "evaluation": "evaluate",
     "baseline": "evaluate",
+    "simulator": "simulate users",
+    "ab_test": "simulate ab",
     "reward": "reward",
     "loid": "loid",
     "rationales": "think rationales",
