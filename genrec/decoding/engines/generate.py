@@ -116,13 +116,12 @@ class GenerateSearch:
                 generation_config=GenerationConfig(**settings),
                 prefix_allowed_tokens_fn=following,
             )
-        steps = model.compute_transition_scores(
-            out.sequences, out.logits, getattr(out, "beam_indices", None), normalize_logits=True
-        )
         sums = getattr(out, "sequences_scores", torch.zeros(len(out.sequences)))
         kept = (sums > _NONE).nonzero().flatten()
+        parents = out.beam_indices[kept] if "beam_indices" in out else None
+        steps = model.compute_transition_scores(out.sequences[kept], out.logits, parents, normalize_logits=True)
         tokens = out.sequences[kept, len(prompt) :].reshape(len(kept), items, self._levels).tolist()
-        scores = steps[kept].reshape(len(kept), items, self._levels).sum(dim=2).cpu().numpy()
+        scores = steps.reshape(len(kept), items, self._levels).sum(dim=2).cpu().numpy()
         for rank, (session, each) in enumerate(zip(tokens, scores, strict=True)):
             found.items[row, rank, :items] = [self._item_of[tuple(item)] for item in session]
             found.item_scores[row, rank, :items] = each
