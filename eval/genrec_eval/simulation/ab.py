@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,8 @@ from genrec.console import remark
 from genrec.data import Dataset
 from genrec.errors import DataError
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
-from genrec_eval.simulation.analysis import lift, mismatch, mismatch_p
-from genrec_eval.simulation.arrays import Bools, Floats, Ints
+from genrec_eval.simulation.analysis import Lift, lift, lift_of_pairs, mismatch, mismatch_p
+from genrec_eval.simulation.arrays import Floats, Ints
 from genrec_eval.simulation.config import AbConfig, SimulateConfig
 from genrec_eval.simulation.draws import shares
 from genrec_eval.simulation.life import Period, Population, Totals
@@ -63,79 +63,95 @@ def make_ab(config: SimulateConfig, run: Path, a: str, b: str, seed: int, *, for
     dataset = Dataset.load(run / "dataset")
     arms = _arms(dataset, config.ab, seed)
     words = Words.of(dataset, read_log(dataset, config.users))
-    first = named[0].open(dataset, words, config.ab, seed)
-    same = digests["a"] == digests["b"]
-    systems = [first, first if same else named[1].open(dataset, words, config.ab, seed)]
+    systems = [one.open(dataset, words, config.ab, seed) for one in named]
     with new_artifact(path, KIND, settings, inputs, seed) as draft:
-        model = UserModel.load(run / SIMULATOR)
-        before, after, daily = simulate(model, dataset, systems, arms, config.ab, seed)
-        results = {
-            "a": str(named[0]),
-            "b": str(named[1]),
-            "daily": daily,
-            **analyse(before, after, arms, shares(dataset.user_ids, f"{config.ab.salt}:order"), config.ab, daily),
-        }
+        outcome = simulate(UserModel.load(run / SIMULATOR), dataset, systems, arms, config.ab, seed)
+        order = shares(dataset.user_ids, f"{config.ab.salt}:order")
+        results = {**{name: settings[name] for name in ("a", "b", "design")}, **analyse(outcome, order, config.ab)}
         (draft.path / RESULTS).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        _table(dataset, arms, before, after).write_parquet(draft.path / USERS)
+        _table(dataset, outcome).write_parquet(draft.path / USERS)
     return open_artifact(path, KIND)
+
+
+class Outcome(NamedTuple):
+    """What users did.
+
+    Args:
+        a_users, b_users: int [users], who had A and who had B; the same where everybody had both.
+        before: totals of the days before the test.
+        a, b: totals with A and with B.
+        daily: whether users came daily, so that the number of visits is no result.
+    """
+
+    a_users: Ints
+    b_users: Ints
+    before: Totals
+    a: Totals
+    b: Totals
+    daily: bool
 
 
 def simulate(
     model: UserModel, dataset: Dataset, systems: Sequence[System], arms: Ints, config: AbConfig, seed: int
-) -> tuple[Totals, Totals, bool]:
-    """Return what users did in the days before the test, all with ``systems[0]``, and in it.
+) -> Outcome:
+    """Let users live with ``systems[0]`` before the test, and in it with what they are to have.
 
     Args:
         model: how users behave.
         dataset: who they are.
-        systems: A and B.
+        systems: A and B, which share nothing that changes.
         arms: int [users], 0 for A, 1 for B, -1 for users that stay out.
-        config: how long, and how often.
+        config: how long, how often, and whether users have one of them or both.
         seed: of all draws.
-
-    Returns:
-        The totals before and after, and whether users came daily: as it was set, or because the log has no times.
     """
     daily = config.returns == "daily" or model.returning is None
     if daily and config.returns == "log":
         remark("The log has no times, so there is no law of coming back: every user comes once a day.")
-    population, before = Population(model, dataset, seed), Totals.none(len(arms))
+    population, before, all_a = Population(model, dataset, seed), Totals.none(len(arms)), np.minimum(arms, 0)
     if config.pre_days:
-        period = Period(0.0, config.pre_days, daily, config.length)
-        before = population.live(systems[:1], np.minimum(arms, 0), period)
+        before = population.live(systems[:1], all_a, Period(0.0, config.pre_days, daily, config.length))
     period = Period(float(config.pre_days), config.days, daily, config.length)
-    return before, population.live(systems, arms, period), daily
+    if config.design == "both":
+        everybody, twin = np.flatnonzero(arms >= 0), population.twin()
+        a = population.live(systems[:1], all_a, period)
+        return Outcome(everybody, everybody, before, a, twin.live(systems[1:], all_a, period), daily)
+    after = population.live(systems, arms, period)
+    return Outcome(np.flatnonzero(arms == 0), np.flatnonzero(arms == 1), before, after, after, daily)
 
 
-def analyse(
-    before: Totals, after: Totals, arms: Ints, order: Floats, config: AbConfig, daily: bool
-) -> dict[str, Any]:
+def analyse(outcome: Outcome, order: Floats, config: AbConfig) -> dict[str, Any]:
     """Return the results of a test as plain data.
 
     Args:
-        before: totals of the days before the test.
-        after: totals of the test.
-        arms: int [users], as in :func:`simulate`.
+        outcome: what users did.
         order: float64 [users]; users are looked at from the lowest to the highest.
-        config: level and share.
-        daily: whether the number of visits was fixed, and so is no result.
+        config: level, share and design.
     """
-    rows = np.flatnonzero(arms >= 0)
-    rows = rows[np.argsort(order[rows], kind="stable")]
-    in_b = arms[rows] == 1
-    names = ["likes", *(["values"] if after.values.any() else []), *([] if daily else ["visits"])]
-    lifts = {
-        name: asdict(lift(getattr(after, name)[rows], getattr(before, name)[rows], in_b, config.alpha))
-        for name in names
-    }
+    a, b, both = outcome.a_users, outcome.b_users, config.design == "both"
+    names = ["likes"]
+    names += ["values"] if outcome.a.values.any() or outcome.b.values.any() else []
+    names += [] if outcome.daily else ["visits"]
+    in_b = np.isin(np.union1d(a, b), b)
+    shown, likes = ({"a": _mean(outcome.a, name, a), "b": _mean(outcome.b, name, b)} for name in ("shown", "likes"))
     return {
-        "users": {"a": int((~in_b).sum()), "b": int(in_b.sum())},
-        "mismatch_p": mismatch_p(in_b, config.share),
-        "mismatch": mismatch(in_b, config.share),
-        "shown": _per_arm(after.shown[rows], in_b),
-        "like_share": _like_share(after, rows, in_b),
-        "lifts": lifts,
+        "daily": outcome.daily,
+        "users": {"a": len(a), "b": len(b)},
+        "mismatch_p": None if both else mismatch_p(in_b, config.share),
+        "mismatch": not both and mismatch(in_b, config.share),
+        "shown": shown,
+        "like_share": {arm: likes[arm] / max(shown[arm], 1e-12) for arm in ("a", "b")},
+        "lifts": {name: asdict(_lift(outcome, name, order, config)) for name in names},
     }
+
+
+def _lift(outcome: Outcome, name: str, order: Floats, config: AbConfig) -> Lift:
+    users = np.union1d(outcome.a_users, outcome.b_users)
+    users = users[np.argsort(order[users], kind="stable")]
+    a, b = getattr(outcome.a, name)[users], getattr(outcome.b, name)[users]
+    if config.design == "both":
+        return lift_of_pairs(a, b, config.alpha)
+    in_b = np.isin(users, outcome.b_users)
+    return lift(np.where(in_b, b, a), getattr(outcome.before, name)[users], in_b, config.alpha)
 
 
 def _arms(dataset: Dataset, config: AbConfig, seed: int) -> Ints:
@@ -154,17 +170,17 @@ def _arms(dataset: Dataset, config: AbConfig, seed: int) -> Ints:
     return arms
 
 
-def _per_arm(column: Floats, in_b: Bools) -> dict[str, float]:
-    return {"a": float(column[~in_b].mean()), "b": float(column[in_b].mean())}
+def _mean(totals: Totals, name: str, users: Ints) -> float:
+    column: Floats = getattr(totals, name)
+    return float(column[users].mean())
 
 
-def _like_share(after: Totals, rows: Ints, in_b: Bools) -> dict[str, float]:
-    likes, shown = _per_arm(after.likes[rows], in_b), _per_arm(after.shown[rows], in_b)
-    return {arm: likes[arm] / max(shown[arm], 1e-12) for arm in ("a", "b")}
-
-
-def _table(dataset: Dataset, arms: Ints, before: Totals, after: Totals) -> pl.DataFrame:
-    columns = {f"before_{name}": column for name, column in vars(before).items()} | vars(after)
-    names = pl.Series("arm", ["a", "b"])
-    table = pl.DataFrame({"user_id": dataset.user_ids, "arm": names[arms.clip(0)], **columns})
-    return table.filter(pl.Series(arms >= 0))
+def _table(dataset: Dataset, outcome: Outcome) -> pl.DataFrame:
+    """Return one row a user, or two where users had both."""
+    parts = []
+    for arm, users, totals in (("a", outcome.a_users, outcome.a), ("b", outcome.b_users, outcome.b)):
+        columns = {f"before_{name}": column[users] for name, column in vars(outcome.before).items()}
+        columns |= {name: column[users] for name, column in vars(totals).items()}
+        names = [dataset.user_ids[user] for user in users]
+        parts.append(pl.DataFrame({"user_id": names, "arm": [arm] * len(users), **columns}))
+    return pl.concat(parts).sort("user_id", "arm")

@@ -12,6 +12,9 @@ often and whenever one looks. Around the estimate,
 
 It is Robbins' normal mixture with the standard error that was seen; what that is right for grows with n, so looks
 begin at ``FIRST_LOOK`` users. ρ² = (−2 log α + log(−2 log α) + 1) / n₀ makes it nearly narrowest at n₀ users.
+
+**Two lives.** Simulated users, unlike people, can have both A and B, with the same luck. Their differences are one
+sample, whose mean has far less variance than a difference of arms (:func:`lift_of_pairs`).
 """
 
 from __future__ import annotations
@@ -30,29 +33,26 @@ _UNLIKELY = 0.001  # p of the arms' sizes below which something is wrong with th
 
 @dataclass(frozen=True)
 class Running:
-    """Estimates after the first n users; float64 [users] each, NaN while an arm has fewer than two.
+    """Estimates after the first n users; float64 [users] each, NaN while there are too few.
 
     Args:
-        means: of the arms, float64 [users, 2], adjusted by CUPED.
+        means: of A and B, float64 [users, 2], adjusted by CUPED.
         errors: standard errors of these means.
-        unadjusted: standard error of the plain difference of means.
-        plain: the plain difference.
+        plain: the difference of the means as they are.
+        error: the standard error of the adjusted difference.
+        unadjusted: the standard error of the plain difference between two arms.
     """
 
     means: Floats
     errors: Floats
     plain: Floats
+    error: Floats
     unadjusted: Floats
 
     @property
     def difference(self) -> Floats:
         """B − A, adjusted."""
         return self.means[:, 1] - self.means[:, 0]
-
-    @property
-    def error(self) -> Floats:
-        """The standard error of the adjusted difference."""
-        return np.hypot(self.errors[:, 0], self.errors[:, 1])
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Lift:
         relative: difference / a; None where a is not above 0.
         relative_interval: of that, by the delta method.
         plain: the difference without CUPED.
-        variance_reduction: the share of its variance that CUPED took away.
+        variance_reduction: the share of its variance that CUPED took away, or that pairs did.
         anytime: the interval at the end that is valid however often one looked.
         stopped_after: users after which that interval first left 0 out; None: never.
     """
@@ -84,7 +84,7 @@ class Lift:
 
 
 def lift(after: Floats, before: Floats, in_b: Bools, alpha: float = 0.05) -> Lift:
-    """Return the lift of B over A.
+    """Return the lift of B over A between two groups of users.
 
     Args:
         after: float64 [users], the figure during the test, users in the order in which they are looked at.
@@ -94,21 +94,42 @@ def lift(after: Floats, before: Floats, in_b: Bools, alpha: float = 0.05) -> Lif
     """
     running = estimates(after, before, in_b)
     (a, b), (error_a, error_b) = running.means[-1], running.errors[-1]
-    z = NormalDist().inv_cdf(1 - alpha / 2)
+    return _lift(running, math.hypot(error_b, b / a * error_a) / a if a > 0 else None, alpha)
+
+
+def lift_of_pairs(a: Floats, b: Floats, alpha: float = 0.05) -> Lift:
+    """Return the lift of B over A where every user had both.
+
+    Args:
+        a: float64 [users], the figure with A, users in the order in which they are looked at; at least two.
+        b: float64 [users], the same with B.
+        alpha: one minus the level of the intervals.
+    """
+    n = np.arange(1, len(a) + 1)
+    means = np.stack([np.cumsum(a), np.cumsum(b)], axis=1) / n[:, None]
+    errors = np.stack([_running_error(a), _running_error(b)], axis=1)
+    # A split of as many users would have half of them in each arm.
+    split = np.sqrt(2 * (errors**2).sum(axis=1))
+    running = Running(means, errors, means[:, 1] - means[:, 0], _running_error(b - a), split)
+    mean_a, mean_b = means[-1]
+    relative = float(_running_error(b - mean_b / mean_a * a)[-1] / mean_a) if mean_a > 0 else None
+    return _lift(running, relative, alpha)
+
+
+def _lift(running: Running, relative_error: float | None, alpha: float) -> Lift:
+    a, b = (float(mean) for mean in running.means[-1])
+    z, difference, error = NormalDist().inv_cdf(1 - alpha / 2), b - a, float(running.error[-1])
     low, high = confidence_sequence(running, alpha)
-    relative, of_relative = None, 0.0
-    if a > 0:
-        relative, of_relative = float((b - a) / a), math.hypot(error_b, b / a * error_a) / a
     unadjusted = float(running.unadjusted[-1]) ** 2
     return Lift(
-        a=float(a),
-        b=float(b),
-        difference=float(b - a),
-        interval=_around(b - a, z * running.error[-1]),
-        relative=relative,
-        relative_interval=None if relative is None else _around(relative, z * of_relative),
+        a=a,
+        b=b,
+        difference=difference,
+        interval=_around(difference, z * error),
+        relative=None if relative_error is None else difference / a,
+        relative_interval=None if relative_error is None else _around(difference / a, z * relative_error),
         plain=float(running.plain[-1]),
-        variance_reduction=float(1 - running.error[-1] ** 2 / unadjusted) if unadjusted else 0.0,
+        variance_reduction=1 - error**2 / unadjusted if unadjusted else 0.0,
         anytime=(float(low[-1]), float(high[-1])),
         stopped_after=_first(low, high),
     )
@@ -128,7 +149,7 @@ def estimates(after: Floats, before: Floats, in_b: Bools) -> Running:
         errors = [np.sqrt(arm.variance(theta) / arm.n) for arm in arms]
         plain = arms[1].y / arms[1].n - arms[0].y / arms[0].n
         unadjusted = np.hypot(*(np.sqrt(arm.variance(0 * theta) / arm.n) for arm in arms))
-    return Running(np.stack(means, axis=1), np.stack(errors, axis=1), plain, unadjusted)
+    return Running(np.stack(means, axis=1), np.stack(errors, axis=1), plain, np.hypot(*errors), unadjusted)
 
 
 def confidence_sequence(running: Running, alpha: float) -> tuple[Floats, Floats]:
@@ -178,6 +199,13 @@ class _Sums:
         yy, xx = self.within(self.yy, self.y, self.y), self.within(self.xx, self.x, self.x)
         squares = yy + theta**2 * xx - 2 * theta * self.within(self.xy, self.x, self.y)
         return np.where(self.n > 1, squares.clip(0) / (self.n - 1), np.nan)
+
+
+def _running_error(values: Floats) -> Floats:
+    """Return the standard error of the mean of the first n values, float64 [values]."""
+    n, centred = np.arange(1, len(values) + 1), values - values.mean()
+    squares = np.cumsum(centred**2) - np.cumsum(centred) ** 2 / n
+    return np.where(n > 1, np.sqrt(squares.clip(0) / (n * (n - 1)).clip(1)), np.nan)
 
 
 def _margin(n: Ints, alpha: float, best_at: int) -> Floats:

@@ -35,6 +35,9 @@ class AbConfig(Section):
     returns: Literal["log", "daily"] = Field(
         "log", description="When users come back: as in the log, or once a day whatever happens."
     )
+    design: Literal["split", "both"] = Field(
+        "split", description="Every user has A or B, as in a real test; or both, in two lives with the same luck."
+    )
     share: float = Field(0.5, gt=0, lt=1, description="Share of the users that get B.")
     salt: str = Field("", description="Another salt divides the users in another way.")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="How often a difference may be found where there is none.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from genrec_eval.simulation.arrays import Floats, Ints
@@ -33,6 +35,12 @@ class Fatigue:
         """Show an item to each of some users, who differ from each other."""
         self._rest(users, days)
         self._load[users] += self._categories[items]
+
+    def twin(self) -> Fatigue:
+        """Return the same loads, to be changed apart from these."""
+        twin = copy(self)
+        twin._load, twin._since = self._load.copy(), self._since.copy()
+        return twin
 
     def _rest(self, users: Ints, days: Floats) -> None:
         self._load[users] *= 0.5 ** ((days - self._since[users]) / self._half_life)[:, None]

@@ -9,6 +9,7 @@ hang on who else is there, and is the same under two systems as long as both sho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +101,12 @@ class Population:
                 self._count[present] += 1
                 bar.update(task, completed=int((due.clip(max=stop) - period.start)[arms >= 0].sum()))
         return totals
+
+    def twin(self) -> Population:
+        """Return the same users at the same moment, whose lives go on apart from these."""
+        twin = copy(self)
+        twin._fatigue, twin._count, twin.past = self._fatigue.twin(), self._count.copy(), self.past.twin()
+        return twin
 
     def _lists(self, systems: Sequence[System], arms: Ints, present: Ints, length: int) -> Ints:
         lists = np.full((len(present), length), -1, dtype=np.int64)

@@ -57,6 +57,10 @@ class Past:
             self.items[user] = np.concatenate([self.items[user], visit.items])
             self.visits[user].append(visit)
 
+    def twin(self) -> Past:
+        """Return the same past, to be added to apart from this one."""
+        return Past(list(self.items), [list(visits) for visits in self.visits])
+
     def of_users(self, users: Ints) -> list[Items]:
         """Return the histories of some users."""
         return [self.items[user] for user in users]

@@ -38,14 +38,15 @@ def users_table(report: Json, folder: str) -> str:
 def ab_table(results: Json, alpha: float, folder: str) -> str:
     """Return the lifts with their intervals, and what should be known of the test."""
     level = f"{1 - alpha:.0%}"
-    users = results["users"]
+    users, both = results["users"], results["design"] == "both"
+    everybody = users["a"] if both else users["a"] + users["b"]
     lines = [
         f"A  {results['a']}  {users['a']} users",
         f"B  {results['b']}  {users['b']} users",
         "",
         f"{'a user':<8}{'A':>10}{'B':>10}{'lift':>9}  {f'{level} interval':<20}  "
-        f"{'at any look':<20}{'CUPED':>7}  could stop",
-        *(_lift(name, one, users) for name, one in results["lifts"].items()),
+        f"{'at any look':<20}{'pairs' if both else 'CUPED':>7}  could stop",
+        *(_lift(name, one, everybody) for name, one in results["lifts"].items()),
         "",
         f"Liked of what was looked at: A {results['like_share']['a']:.1%}, B {results['like_share']['b']:.1%}; "
         f"looked at: A {results['shown']['a']:.1f}, B {results['shown']['b']:.1f} items a user",
@@ -103,11 +104,11 @@ def _visits(visits: Json | None) -> list[str]:
     return [*lines, f"came back while the log ran: {back['log']:.1%} in the log, {back['simulated']:.1%} simulated"]
 
 
-def _lift(name: str, one: Json, users: Json) -> str:
+def _lift(name: str, one: Json, users: int) -> str:
     relative = "–" if one["relative"] is None else f"{one['relative']:+.2%}"
     interval = "–" if one["relative_interval"] is None else _range(one["relative_interval"])
     anytime = "–" if one["relative"] is None else _range([end / one["a"] for end in one["anytime"]])
-    stop = f"after {one['stopped_after']} of {users['a'] + users['b']} users" if one["stopped_after"] else "no"
+    stop = f"after {one['stopped_after']} of {users} users" if one["stopped_after"] else "no"
     return (
         f"{name:<8}{one['a']:>10.3f}{one['b']:>10.3f}{relative:>9}  {interval:<20}  {anytime:<20}"
         f"{-one['variance_reduction']:>7.0%}  {stop}"

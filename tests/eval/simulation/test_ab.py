@@ -89,6 +89,19 @@ def test_the_same_system_twice_differs_by_the_split_alone(run: Path) -> None:
     assert table.drop("arm").equals(again.drop("arm"))
 
 
+def test_two_lives_of_every_user(run: Path) -> None:
+    systems = f"{run}:popularity", f"{run}:item_knn"
+    make_ab(config(design="both"), run, *systems, seed=0)
+    found, table = results(run), pl.read_parquet(run / KIND / "users.parquet")
+    assert found["users"] == {"a": 250, "b": 250}
+    lives = table.pivot("arm", index="user_id", values="likes")
+    likes = found["lifts"]["likes"]
+    assert likes["difference"] == pytest.approx((lives["b"] - lives["a"]).mean())
+    assert likes["variance_reduction"] > 0.2  # a user who likes much likes much in either life
+    make_ab(config(design="both"), run, systems[0], systems[0], seed=0)
+    assert results(run)["lifts"]["likes"]["interval"] == [0, 0]  # the same luck
+
+
 def test_visits_are_a_result_where_the_log_says_when_users_return(run: Path) -> None:
     make_ab(config(returns="log"), run, f"{run}:popularity", f"{run}:item_knn", seed=0)
     found = results(run)

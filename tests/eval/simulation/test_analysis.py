@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from genrec_eval.simulation.analysis import FIRST_LOOK, confidence_sequence, estimates, lift, mismatch, mismatch_p
+from genrec_eval.simulation.analysis import (
+    FIRST_LOOK,
+    confidence_sequence,
+    estimates,
+    lift,
+    lift_of_pairs,
+    mismatch,
+    mismatch_p,
+)
 from genrec_eval.simulation.arrays import Bools, Floats
 from genrec_eval.simulation.draws import shares, uniform
 
@@ -84,6 +92,33 @@ def test_a_large_lift_stops_early_and_none_does_not() -> None:
     assert all(at is not None and FIRST_LOOK <= at < USERS for at in large)
     none = [lift(*draw(rng, 0.0)).stopped_after for _ in range(100)]
     assert sum(at is not None for at in none) <= 5
+
+
+def test_pairs_are_the_paired_comparison(rng: np.random.Generator) -> None:
+    a = rng.poisson(5, 300).astype(float)
+    b = a + rng.poisson(1, 300)
+    found = lift_of_pairs(a, b)
+    reference = stats.ttest_rel(b, a).confidence_interval(0.95)
+    assert found.interval == pytest.approx((reference.low, reference.high), rel=0.01)
+    assert found.relative == pytest.approx(b.mean() / a.mean() - 1)
+    error = np.hypot(a.std(ddof=1), b.std(ddof=1)) / np.sqrt(150)
+    assert found.variance_reduction == pytest.approx(1 - (b - a).var(ddof=1) / 300 / error**2)
+    assert found.stopped_after == FIRST_LOOK
+
+
+def test_intervals_of_pairs_hold_the_truth_at_one_look_and_at_all() -> None:
+    rng, held, relative, missed = np.random.default_rng(6), 0, 0, 0
+    for _ in range(TESTS):
+        liking = rng.gamma(2.0, 2.0, USERS)
+        found = lift_of_pairs(rng.poisson(liking).astype(float), rng.poisson(liking * 1.1).astype(float))
+        held += found.interval[0] <= 0.4 <= found.interval[1]
+        assert found.relative_interval is not None
+        relative += found.relative_interval[0] <= 0.1 <= found.relative_interval[1]
+        none = lift_of_pairs(rng.poisson(liking).astype(float), rng.poisson(liking).astype(float))
+        missed += none.stopped_after is not None
+    assert 0.92 * TESTS < held < 0.98 * TESTS
+    assert 0.92 * TESTS < relative < 0.98 * TESTS
+    assert missed <= 0.05 * TESTS + 2 * np.sqrt(0.05 * 0.95 * TESTS)
 
 
 def test_one_arm_may_be_alone_at_first() -> None:

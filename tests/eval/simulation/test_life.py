@@ -110,6 +110,19 @@ def test_the_lift_between_everybodys_two_lives_lies_in_the_interval_of_a_split(
     assert 2 <= unequal <= 20
 
 
+def test_twins_go_on_alike_and_apart(model: UserModel, planted: Dataset) -> None:
+    everybody = np.zeros(len(planted.user_ids), dtype=np.int64)
+    population = Population(model, planted, 0)
+    population.live([MIXED], everybody, DAILY)
+    twin, later = population.twin(), Period(6.0, 3, True, 8)
+    here = population.live([ONE_KIND], everybody, later)
+    there = twin.live([ONE_KIND], everybody, later)
+    for name, column in vars(here).items():
+        np.testing.assert_array_equal(column, getattr(there, name))
+    for user in range(9):
+        np.testing.assert_array_equal(population.past.items[user], twin.past.items[user])
+
+
 @pytest.mark.parametrize("days", [1, 4])
 def test_daily_is_daily(days: int, model: UserModel, planted: Dataset) -> None:
     assert (live(model, planted, MIXED, Period(2.0, days, True, 3)).visits == days).all()
