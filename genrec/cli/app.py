@@ -28,6 +28,7 @@ VERBS = (
     "evaluate",
     "simulate",
     "report",
+    "off-policy",
     "recommend",
     "serve",
     "think",
@@ -95,7 +96,7 @@ def main() -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if not app.registered_commands:
         for verb in VERBS:
-            importlib.import_module(f"genrec.cli.{verb}").register(app)
+            importlib.import_module(f"genrec.cli.{verb.replace('-', '_')}").register(app)
     try:
         app()
     finally:

@@ -56,7 +56,7 @@ def report(
     `--verify` checks an evaluation, made here or elsewhere, instead: its files by their digests, its figures by
     every user's ranks, its dataset and protocol where they are here.
 
-    Examples: `genrec report --run runs/demo`, `genrec report runs/one runs/two`
+    Example: `genrec report --run runs/demo`, of several `genrec report runs/one runs/two`
     """
     runs, overrides = _sort_words(words or [], run)
     several = len(runs) > 1

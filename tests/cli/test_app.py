@@ -83,7 +83,17 @@ def test_all_verbs_are_there(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
     assert VERBS[:9] == ("demo", "init", "data", "tokenize", "train", "tune", "reward", "align", "evaluate")
-    assert VERBS[9:] == ("simulate", "report", "recommend", "serve", "think", "catalogue", "loid", "doctor")
+    assert VERBS[9:] == (
+        "simulate",
+        "report",
+        "off-policy",
+        "recommend",
+        "serve",
+        "think",
+        "catalogue",
+        "loid",
+        "doctor",
+    )
     for verb in VERBS:
         assert f" {verb} " in done.stdout
 
