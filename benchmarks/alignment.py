@@ -99,8 +99,8 @@ def measured(options: argparse.Namespace, method: str, seed: int) -> list[Row]:
     if kept:
         tests[kept[-1]] = tested(run, run / "align" / "generator")
     about = {"cores": os.cpu_count(), "commit": commit(), "seconds_of_all": seconds}
-    rows = [about | row_of(report) for report in reports]
-    return [row | figures_of_test(tests, row["round"]) for row in rows]
+    rows: list[Row] = [about | row_of(report) for report in reports]
+    return [row | figures_of_test(tests, int(row["round"])) for row in rows]
 
 
 def tested(run: Path, generator: Path) -> Ranks:

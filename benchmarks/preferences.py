@@ -182,8 +182,10 @@ class Theirs(Timed, DPOTrainer):
         """Return it with its rows."""
         del config
         tokens = generator.tokens[rows["pairs"][:, :, 0]]
+        prompts = generator.prompts(list(rows["histories"]))
+        assert isinstance(prompts, list)  # the model is a decoder
         table = {
-            "prompt_ids": [list(prompt) for prompt in generator.prompts(list(rows["histories"]))],
+            "prompt_ids": prompts,
             "chosen_ids": tokens[:, 0].tolist(),
             "rejected_ids": tokens[:, 1].tolist(),
             "ref_chosen_logps": rows["reference"][:, 0].tolist(),

@@ -19,6 +19,9 @@ class Objective(Section):
     min_value: float | None = Field(None, description="Smallest value that counts.")
     max_value: float | None = Field(None, description="Largest value that counts.")
     weight: float = Field(1.0, description="Weight in the merged reward; negative for what is not wanted, 0: none.")
+    after: str | None = Field(
+        None, description="The objective that must come first, as a click before an order; see funnel."
+    )
     group: str = Field("interaction", min_length=1, description="HoME's group of objectives of like meaning.")
 
     @model_validator(mode="after")
@@ -59,10 +62,16 @@ class RewardConfig(Section):
         min_length=1,
         description="What is predicted, and how it is merged into one reward.",
     )
-    merge: Literal["weights", "p_score"] = Field(
+    merge: Literal["weights", "p_score", "stages"] = Field(
         "weights",
-        description="The merged reward: the objectives' weighted sum, or a score learned by the weights.",
+        description="The merged reward: the objectives' weighted sum, a score learned by the weights, or one that "
+        "orders a session's items by the heaviest objective that counts (FS-LTR).",
     )
+    funnel: Literal["esmm", "chorus"] = Field(
+        "esmm",
+        description="How what comes after another learns: from their product, or by ChorusCVR too.",
+    )
+    agreement: NonNegativeFloat = Field(1.0, description="chorus: weight of its soft agreement; 0: without.")
     negatives: Literal["exposures", "sampled"] = Field(
         "exposures", description="Rows of the log that do not count, or items that the user never met."
     )
@@ -89,4 +98,12 @@ class RewardConfig(Section):
             raise ValueError("two objectives have the same name")
         if not any(objective.weight for objective in self.objectives):
             raise ValueError("every objective has weight 0: the merged reward would always be 0")
+        first = {objective.name for objective in self.objectives if objective.after is None}
+        wrong = [
+            objective.name for objective in self.objectives if objective.after and objective.after not in first
+        ]
+        if wrong:
+            raise ValueError(
+                f"{', '.join(wrong)}: after must name another objective, one that comes after none itself"
+            )
         return self

@@ -18,7 +18,10 @@ class SessionRewardConfig(PretrainedConfig):
         feature_sizes: the number of values of each feature, "unknown" (0) counted.
         objectives: the name of each tower.
         weights: the weight of each in the merged reward.
-        merge: how the towers become one reward: ``weights`` or ``p_score``.
+        after: for each objective the one that must come first, or "".
+        funnel: how those learn: ``esmm`` or ``chorus``.
+        agreement: weight of ChorusCVR's agreement.
+        merge: how the towers become one reward: ``weights``, ``p_score`` or ``stages``.
         groups: HoME's group of each.
         session_length: the longest session seen in training.
         shape: the fields of :class:`~genrec_alignment.reward.config.NetworkConfig` as plain data.
@@ -33,6 +36,9 @@ class SessionRewardConfig(PretrainedConfig):
     feature_sizes: list[int] = field(default_factory=list)
     objectives: list[str] = field(default_factory=lambda: ["like"])
     weights: list[float] = field(default_factory=lambda: [1.0])
+    after: list[str] = field(default_factory=list)
+    funnel: str = "esmm"
+    agreement: float = 1.0
     merge: str = "weights"
     groups: list[str] = field(default_factory=lambda: ["interaction"])
     session_length: int = 5

@@ -26,7 +26,7 @@ def interaction_labels(dataset: Dataset, config: RewardConfig) -> Labels:
     if problems := _missing(sequences, config.objectives):
         raise DataError(problems, "Change reward.objectives, or import the columns with genrec data.")
     labels = np.stack([_counts(sequences, objective) for objective in config.objectives], axis=1)
-    problems = _one_class(labels[sequences.splits == 0], config)
+    problems = _one_class(labels[sequences.splits == 0], config) + _without_first(labels, config.objectives)
     if problems:
         raise DataError(
             problems,
@@ -58,6 +58,21 @@ def _counts(sequences: Sequences, objective: Objective) -> npt.NDArray[np.bool_]
         most = np.inf if objective.max_value is None else objective.max_value
         counted |= (sequences.values >= least) & (sequences.values <= most)  # NaN is neither
     return counted
+
+
+def _without_first(labels: npt.NDArray[np.bool_], objectives: Sequence[Objective]) -> list[str]:
+    column = {objective.name: at for at, objective in enumerate(objectives)}
+    problems = []
+    for objective in objectives:
+        if objective.after is None:
+            continue
+        count = int((labels[:, column[objective.name]] & ~labels[:, column[objective.after]]).sum())
+        if count:
+            problems.append(
+                f"Objective {objective.name!r} comes after {objective.after!r}, but {count:,} interactions count "
+                f"for it alone: what counts for {objective.name!r} must count for {objective.after!r} too."
+            )
+    return problems
 
 
 def _has_limits(objective: Objective) -> bool:

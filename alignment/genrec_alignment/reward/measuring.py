@@ -30,7 +30,7 @@ def measure(
 
     Args:
         labels: float [sessions, objectives], from 0 to 1.
-        probabilities: float [sessions, objectives], or with the P-Score in one more column.
+        probabilities: float [sessions, objectives], or with the learned score in one more column.
         average: float [sessions, objectives], of :class:`~genrec_alignment.reward.average.ItemAverage`.
         users: int [sessions].
         config: names the objectives.

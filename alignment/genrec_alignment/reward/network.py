@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from genrec_alignment.reward.attention import SessionAttention, TargetAttention
 from genrec_alignment.reward.bodies import build_body
 from genrec_alignment.reward.config import NetworkConfig
 from genrec_alignment.reward.configuration import SessionRewardConfig
-from genrec_alignment.reward.fusion import PScore
+from genrec_alignment.reward.funnel import Funnels
+from genrec_alignment.reward.fusion import SCORES
+from genrec_alignment.reward.heads import hidden
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,20 @@ class SessionBatch:
     def to(self, device: torch.device) -> SessionBatch:
         """Return the batch on ``device``."""
         return SessionBatch(self.rows.to(device), self.mask.to(device))
+
+
+class Judged(NamedTuple):
+    """What the towers say of sessions.
+
+    Args:
+        logits: float [sessions, objectives]; of an objective that comes after another, given that that one came.
+        against: float [sessions, steps or 0]; see :class:`~genrec_alignment.reward.funnel.Funnels`.
+        score: float [sessions, 1], of the learned score; [sessions, 0] without one.
+    """
+
+    logits: Tensor
+    against: Tensor
+    score: Tensor
 
 
 class ItemVectors(nn.Module):
@@ -82,9 +99,10 @@ class SessionRewardModel(PreTrainedModel):
         self.target_attention = TargetAttention(width, shape.heads)
         self.session_attention = SessionAttention(width, shape.heads)
         self.body = build_body(shape, config.groups)
-        self.towers = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.SiLU()) for _ in config.objectives)
+        self.towers = nn.ModuleList(hidden(width) for _ in config.objectives)
         self.outputs = nn.ModuleList(nn.Linear(width, 1) for _ in config.objectives)
-        self.score = PScore(width, config.weights) if config.merge == "p_score" else None
+        self.funnels = Funnels(config.objectives, config.after, width, config.funnel, config.agreement)
+        self.score = SCORES[config.merge](width, config.weights) if config.merge in SCORES else None
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -96,16 +114,19 @@ class SessionRewardModel(PreTrainedModel):
         self.vectors.content[1:] = vectors
 
     def forward(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
-        """Return the logits of every session, float [batch, k, objectives]; the P-Score's, if any, is one more.
+        """Return the logits of every session, float [batch, k, objectives]; a learned score's, if any, is one more.
 
         A session's logits depend on its own items and its history only, whatever the padding.
         """
         batch, count, _ = sessions.mask.shape
         aware = self._aware(histories, sessions)
-        return self._judge(aware, sessions.mask.flatten(0, 1)).view(batch, count, -1)
+        judged = self._judge(aware, sessions.mask.flatten(0, 1))
+        return torch.cat([self.funnels.of_all(judged.logits), judged.score], dim=-1).view(batch, count, -1)
 
     def loss(self, histories: HistoryBatch, sessions: SessionBatch, labels: Tensor, item_labels: Tensor) -> Tensor:
         """Return −Σ_t [y log r + (1 − y) log(1 − r)], the mean over sessions plus the mean over items alone.
+
+        What objectives that come after another and a learned score add to it is theirs to say.
 
         Args:
             histories: of the users.
@@ -115,10 +136,15 @@ class SessionRewardModel(PreTrainedModel):
                 too, since a session's label alone does not say which item it is due to (ours).
         """
         aware, mask = self._aware(histories, sessions), sessions.mask.flatten(0, 1)
-        together = self._cross_entropy(self._judge(aware, mask), labels.flatten(0, 1))
+        labels, item_labels = labels.flatten(0, 1), item_labels.flatten(0, 1)[mask]
+        together = self._judge(aware, mask)
         single = aware[mask][:, None]
         alone = self._judge(single, mask.new_ones(single.shape[:2]))
-        return together + self._cross_entropy(alone, item_labels.flatten(0, 1)[mask])
+        loss = self._cross_entropy(together.logits, labels) + self._cross_entropy(alone.logits, item_labels)
+        loss = loss + self.funnels.loss(alone.logits, alone.against, item_labels)
+        if self.score is not None:
+            loss = loss + self.score.loss(together.score, labels, alone.score, item_labels, mask)
+        return loss
 
     def _aware(self, histories: HistoryBatch, sessions: SessionBatch) -> Tensor:
         """Return what each item is to its user, float [batch * k, m, width]."""
@@ -126,20 +152,18 @@ class SessionRewardModel(PreTrainedModel):
         users = self.target_attention(items.flatten(1, 2), self._behaviors(histories), histories.mask)
         return (items * users.view_as(items)).flatten(0, 1)
 
-    def _judge(self, aware: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits of sessions, float [sessions, objectives], and of the P-Score in one more column."""
+    def _judge(self, aware: Tensor, mask: Tensor) -> Judged:
         states = self.session_attention(aware, mask) * mask[..., None]
         pooled = states.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        hidden = [tower(vectors) for tower, vectors in zip(self.towers, self.body(pooled), strict=True)]
+        vectors = self.body(pooled)
+        hidden = [tower(own) for tower, own in zip(self.towers, vectors, strict=True)]
         logits = [output(states) for output, states in zip(self.outputs, hidden, strict=True)]
-        if self.score is not None:
-            logits.append(self.score(hidden, pooled))
-        return torch.cat(logits, dim=-1)
+        score = pooled[:, :0] if self.score is None else self.score(hidden, pooled)
+        return Judged(torch.cat(logits, dim=-1), self.funnels.against(vectors), score)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        towers = logits[:, : labels.shape[-1]]
-        loss = functional.binary_cross_entropy_with_logits(towers, labels, reduction="none").sum(-1).mean()
-        return loss if self.score is None else loss + self.score.loss(logits[:, -1:], labels)
+        logits = self.funnels.of_all(logits)
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(-1).mean()
 
     def _behaviors(self, histories: HistoryBatch) -> Tensor:
         events = self.vectors(histories.rows)

@@ -34,8 +34,8 @@ class Scores:
     Args:
         names: the objectives.
         objectives: float32 [n, k, objectives], probabilities; 0 for a session without items.
-        merged: float32 [n, k], their sum by the recipe's weights, or the P-Score. A session without items has the
-            least value that a merged reward can have, so that it is never a winner.
+        merged: float32 [n, k], their sum by the recipe's weights, or the learned score. A session without items has
+            the least value that a merged reward can have, so that it is never a winner.
     """
 
     names: tuple[str, ...]

@@ -101,7 +101,7 @@ class RewardTraining:
         return total / max(1, len(pieces))
 
     def predict(self, model: SessionRewardModel, pieces: Pieces) -> npt.NDArray[np.float32]:
-        """Return the probability of every objective, float32 [pieces, objectives], and the P-Score, if any."""
+        """Return the probability of each objective, float32 [pieces, objectives], and the learned score, if any."""
         model.eval()
         found = [np.zeros((0, len(self.config.objectives) + (model.score is not None)), dtype=np.float32)]
         with torch.inference_mode():

@@ -15,7 +15,7 @@ from genrec_alignment.reward.config import RewardConfig
 from genrec_alignment.reward.make import make_reward
 from genrec_alignment.reward.pair import divide_users
 from genrec_alignment.reward.scorer import RewardScorer
-from tests.alignment.reward.worlds import ITEMS, LIKES, SMALL, make_world, small_catalogue
+from tests.alignment.reward.worlds import ITEMS, LIKES, SMALL, make_world, small_catalogue, write
 
 
 def settings(**changed: object) -> RewardConfig:
@@ -75,6 +75,27 @@ def test_a_p_score_finds_the_planted_taste(tmp_path: Path) -> None:
     scorer = RewardScorer.from_pretrained(tmp_path / "reward" / "model")
     merged = scorer.score([np.arange(0)], np.arange(ITEMS)[None, :, None]).merged
     assert ((merged > 0) & (merged < 1)).all()
+
+
+@pytest.mark.parametrize("changed", [{"merge": "stages"}, {"funnel": "chorus"}], ids=["stages", "chorus"])
+def test_stages_and_objectives_after_others_find_the_planted_taste(changed: dict, tmp_path: Path) -> None:
+    after = {} if "merge" in changed else {"after": "seen"}
+    stages = [{"name": "seen", "min_value": 1.0}, {"name": "like", "min_value": 4.0, "weight": 2.0} | after]
+    run = make_world(tmp_path)
+    log = pl.read_parquet(run / "dataset" / "interactions.parquet")
+    wide = SMALL | {"hidden_size": 32}
+    unseen = (pl.col("value") < 4) & (pl.col("item_id") > "i05")  # a quarter of the catalogue everybody looks at
+    write(run, log.with_columns(value=pl.when(unseen).then(0.0).otherwise("value")))
+    manifest = make_reward(settings(objectives=stages, gate=0.05, epochs=16, network=wide, **changed), run, 0)
+    found = manifest.details["held_out"]["items"]["model"]["like"]
+    assert found["merged_gauc"] > 0.8
+    assert found["gauc"] > 0.8
+
+
+def test_what_comes_after_must_have_come_first(tmp_path: Path) -> None:
+    wrong = [{"name": "high", "min_value": 4.5}, {"name": "low", "max_value": 2.5, "after": "high"}]
+    with pytest.raises(DataError, match="what counts for 'low' must count for 'high' too"):
+        make_reward(settings(objectives=wrong), make_world(tmp_path), 0)
 
 
 def test_too_few_users() -> None:

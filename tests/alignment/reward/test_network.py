@@ -18,7 +18,7 @@ from genrec.models.histories import Events
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.reward.attention import SessionAttention, TargetAttention
 from genrec_alignment.reward.configuration import SessionRewardConfig
-from genrec_alignment.reward.fusion import PScore
+from genrec_alignment.reward.fusion import PScore, StageScore
 from genrec_alignment.reward.home import Experts, FeatureGate, FeatureLora, Home
 from genrec_alignment.reward.inputs import RewardInputs
 from genrec_alignment.reward.network import SessionRewardModel
@@ -30,7 +30,10 @@ ROOT = math.sqrt(2.0)
 
 
 def make_scorer(
-    body: str = "shared_bottom", weights: tuple[float, float] = (1.0, -0.5), merge: str = "weights"
+    body: str = "shared_bottom",
+    weights: tuple[float, float] = (1.0, -0.5),
+    merge: str = "weights",
+    after: tuple[str, str] = ("", ""),
 ) -> RewardScorer:
     torch.manual_seed(0)
     catalogue = small_catalogue()
@@ -40,6 +43,7 @@ def make_scorer(
         objectives=["like", "dislike"],
         weights=list(weights),
         merge=merge,
+        after=list(after),
         groups=["good", "bad"],
         shape=SMALL | {"body": body},
         catalogue_digest=catalogue.digest,
@@ -179,7 +183,7 @@ def test_the_p_score_is_one_more_column_and_its_loss_turns_what_weighs_against()
     logits = torch.tensor([[0.0], [math.log(3)]])  # .5 and .75
     first = (1 + 0.5) * math.log(2)
     second = -(0.25 * math.log(0.75) + 0.75 * math.log(0.25)) - 0.5 * math.log(0.75)
-    assert score.loss(logits, labels).item() == pytest.approx((first + second) / 2, abs=1e-6)
+    assert score.cross_entropy(logits, labels).item() == pytest.approx((first + second) / 2, abs=1e-6)
 
     scorer, plain = make_scorer(merge="p_score"), make_scorer()
     plain.model.load_state_dict(scorer.model.state_dict(), strict=False)
@@ -189,6 +193,26 @@ def test_the_p_score_is_one_more_column_and_its_loss_turns_what_weighs_against()
     assert (found.merged[0, :2] > 0).all()
     assert found.merged[0, 2] == 0.0
     assert not np.allclose(found.merged, expected.merged)
+
+
+def test_the_stage_score_compares_items_of_one_session_by_hand() -> None:
+    score = StageScore(4, [1.0, 2.0])  # shown, clicked
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    labels = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    assert score.stages(labels).tolist() == [2.0, 1.0, 0.0, 1.0, 1.0]
+    alone = torch.tensor([[0.5], [1.0], [0.0], [3.0], [9.0]])
+    # Clicked over shown, clicked over nothing, shown over nothing; the second session has a tie and no pair.
+    expected = sum(math.log1p(math.exp(gap)) for gap in (1.0 - 0.5, 0.0 - 0.5, 0.0 - 1.0)) / 3
+    assert score.loss(alone, labels, alone, labels, mask).item() == pytest.approx(expected, abs=1e-6)
+    ties = alone.clone().requires_grad_()
+    score.loss(ties, labels, ties, labels.new_ones(5, 2), mask).backward()
+    assert not ties.grad.any()
+
+
+def test_an_objective_after_another_is_never_more_probable() -> None:
+    scorer = make_scorer(after=("", "like"))
+    found = scorer.score([np.array([1])], np.arange(ITEMS)[None, :, None]).objectives
+    assert (found[..., 1] < found[..., 0]).all()
 
 
 @pytest.mark.parametrize("body", [*BODIES, "p_score"])
