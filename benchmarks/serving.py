@@ -1,11 +1,13 @@
-"""The service under load, and its search against transformers' ``generate``: one run, one model, real histories.
+"""The service under load, and its search against other engines: one run, one model, real histories.
 
-    python benchmarks/serving.py --run runs/demo              # about five minutes
+    python benchmarks/serving.py --run runs/demo              # on an idle machine
     python benchmarks/serving.py --run runs/demo --quick --json
 
-Offline: the histories of the run's users, searched by the tree search and by ``generate`` with a
-``prefix_allowed_tokens_fn`` over the same catalogue, in batches of 8; a list counts as identical if the items are
-the same in the same order. Decoder-only generators alone.
+Offline: the histories of the run's users, searched by the tree search, by genrec's search through vLLM, by vLLM's
+own beam search with the logits processor, and by transformers' ``generate``, each in a process of its own
+(``benchmarks/engines.py``). A list counts as identical if it has the tree search's items in the same order, and as
+illegal if it has places without an item, or an item twice. ``tree_over_vllm`` is over the faster of the two that
+run vLLM. Decoder-only generators alone; without vLLM its rows are left out.
 
 Online: ``genrec serve`` as a process of its own, on the loopback, asked for lists of 10 with 50 beams. First one
 request after another (unloaded), then as many as 64 connections give (saturation), then an open loop: requests
@@ -25,19 +27,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+from engines import BEAMS, METHODS, PLACES
 
 from genrec.console import remark
 from genrec.data import Dataset
-from genrec.decoding import Recommender
 
-BEAMS, SHARES, BATCH, PLACES = (10, 20, 50), (0.25, 0.5, 0.75, 1.0), 8, 10
-Row = dict[str, float]
+SHARES = (0.25, 0.5, 0.75, 1.0)
+Row = dict[str, Any]
 
 
 class Client:
@@ -150,50 +153,41 @@ def percentiles(taken: list[float], rate: float) -> Row:
     return {"rate": round(rate, 1), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "requests": len(taken)}
 
 
-def offline(recommender: Recommender, histories: list[np.ndarray], rounds: int) -> dict[str, object]:
-    """Return requests per second of both searches at each beam width, medians over the rounds."""
-    table, same, illegal = {}, 0, 0
-    for beams in BEAMS:
-        speeds: dict[str, list[float]] = {"tree": [], "generate": []}
-        for _ in range(rounds):
-            started = time.perf_counter()
-            tree = recommender.recommend(histories, PLACES, beams).items
-            speeds["tree"].append(len(histories) / (time.perf_counter() - started))
-            started = time.perf_counter()
-            other = by_generate(recommender, histories, beams)
-            speeds["generate"].append(len(histories) / (time.perf_counter() - started))
-        same += int((tree == other).all(axis=1).sum())
-        illegal += int((tree < 0).sum())
-        row = {name: round(float(np.median(values)), 1) for name, values in speeds.items()}
-        table[str(beams)] = row | {"ratio": round(row["tree"] / row["generate"], 2)}
-    return {"requests_per_s": table, "identical": same / (len(BEAMS) * len(histories)), "illegal": illegal}
+def offline(run: Path, histories: int, rounds: int) -> tuple[list[Row], Row, int]:
+    """Return a row for every engine and beam width, the tree search over vLLM by width, and the illegal lists."""
+    methods = [name for name in METHODS if find_spec("vllm") or not name.startswith("vllm")]
+    found = {name: by_engine(name, run, histories, rounds) for name in methods}
+    rows, illegal = [], 0
+    for beams in map(str, BEAMS):
+        wanted = np.array(found["tree"]["beams"][beams]["items"])
+        for name, one in found.items():
+            row = one["beams"][beams]
+            items = np.array(row.pop("items"))
+            same = float((items == wanted).all(axis=1).mean())
+            illegal += sum(len(set(line)) < len(line) or min(line) < 0 for line in items.tolist())
+            rows.append({"engine": name, "beams": beams, **row, "peak_mib": one["peak_mib"], "identical": same})
+    return rows, over_vllm(rows), illegal
 
 
-def by_generate(recommender: Recommender, histories: list[np.ndarray], beams: int) -> np.ndarray:
-    """Return the items of transformers' beam search, int64 [requests, PLACES]."""
-    generator, levels = recommender.generator, recommender.catalogue.codes.shape[1]
-    children: dict[tuple[int, ...], list[int]] = {}
-    for tokens in generator.tokens.tolist():
-        for at in range(levels):
-            children.setdefault(tuple(tokens[:at]), []).append(tokens[at])
-    allowed = {prefix: sorted(set(tokens)) for prefix, tokens in children.items()}
-    item_of = {tuple(tokens): item for item, tokens in enumerate(generator.tokens.tolist())}
-    settings = GenerationConfig(
-        num_beams=beams, num_return_sequences=PLACES, max_new_tokens=levels, min_new_tokens=levels, pad_token_id=0,
-        length_penalty=0.0, do_sample=False, use_cache=True,
-    )  # fmt: skip
-    rows = []
-    for history in histories:  # one by one: their lengths differ, and left padding is a matter of its own
-        prompt = torch.tensor([generator.prompt(history)], device=generator.model.device)
-        start = prompt.shape[1]
-        found = generator.model.generate(
-            prompt,
-            generation_config=settings,
-            attention_mask=torch.ones_like(prompt),
-            prefix_allowed_tokens_fn=lambda _, ids, start=start: allowed[tuple(ids[start:].tolist())],
-        )
-        rows.append([item_of[tuple(tokens)] for tokens in found[:, start:].tolist()])
-    return np.array(rows)
+def by_engine(name: str, run: Path, histories: int, rounds: int) -> dict[str, Any]:
+    """Return what one engine's process measured."""
+    remark(f"Offline, {name}.")
+    program = Path(__file__).with_name("engines.py")
+    counts = ["--histories", str(histories), "--rounds", str(rounds)]
+    command = [sys.executable, str(program), name, "--run", str(run), *counts]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def over_vllm(rows: list[Row]) -> Row:
+    """Return the speed of the tree search over the faster of vLLM's two, by beam width."""
+    speeds = {(row["engine"], row["beams"]): row["requests_per_s"] for row in rows}
+    ratios = {}
+    for beams in ("10", "20", "50"):
+        others = [speed for (name, width), speed in speeds.items() if width == beams and name.startswith("vllm")]
+        if others:
+            ratios[beams] = round(speeds["tree", beams] / max(others), 2)
+    return ratios
 
 
 def main() -> None:
@@ -203,14 +197,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    dataset = Dataset.load(asked.run / "dataset")
-    users = dataset.user_ids[:200]
-    recommender = Recommender.from_pretrained(asked.run / "generator", BATCH)
-    histories = [dataset.history(user).astype(np.int64)[-40:] for user in users[: 8 if asked.quick else 32]]
-    result: dict[str, object] = {"threads": torch.get_num_threads()}
-    if not recommender.generator.reads_events:
-        remark("Offline.")
-        result["offline"] = offline(recommender, histories, 1 if asked.quick else 3)
+    users, result = Dataset.load(asked.run / "dataset").user_ids[:200], {"threads": torch.get_num_threads()}
+    ratios, illegal = {}, 0
+    if "feature_names" not in json.loads((asked.run / "generator" / "config.json").read_text()):
+        count, rounds = (4, 1) if asked.quick else (32, 3)
+        result["offline"], ratios, illegal = offline(asked.run, count, rounds)
     online, sizes = {}, (("batches", 64), ("one by one", 1))
     for name, size in sizes:
         remark(f"Online, {name}.")
@@ -218,7 +209,9 @@ def main() -> None:
             online[name] = asyncio.run(load(address, users, 5 if asked.quick else 20))
     result["online"] = online
     half = online["batches"]["open_loop"][SHARES.index(0.5)]["p99_ms"]
+    result["tree_over_vllm"] = ratios
     result["p99_over_p50_at_half_load"] = round(half / online["batches"]["unloaded"]["p50_ms"], 2)
+    result["illegal"] = illegal
     print(json.dumps(result) if asked.json else json.dumps(result, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""The program that measures the service: both searches agree, and the client counts from when a request was due."""
+"""The program that measures the service: the engines agree, and the client counts from when a request was due."""
 
 from __future__ import annotations
 
@@ -23,13 +23,44 @@ def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("serving")
 
 
-def test_generate_finds_what_the_tree_search_finds(program: ModuleType, tmp_path: Path) -> None:
-    recommender = Recommender.from_pretrained(write_run(tmp_path / "run") / "generator")
+@pytest.fixture
+def engines(program: ModuleType) -> ModuleType:  # noqa: ARG001 (it has put the folder on the path)
+    return importlib.import_module("engines")
+
+
+def test_an_engine_is_measured_at_every_width(engines: ModuleType, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    recommenders = {name: Recommender.from_pretrained(run / "generator", engine=name) for name in ("tree", "hf")}
     histories = [np.array([1, 2, 3]), np.array([4])]
-    found = program.offline(recommender, histories, rounds=1)
-    assert found["identical"] == 1
-    assert found["illegal"] == 0
-    assert list(found["requests_per_s"]) == ["10", "20", "50"]
+    tree, other = (engines.measure(name, one, histories, rounds=1) for name, one in recommenders.items())
+    assert list(tree["beams"]) == ["10", "20", "50", "128"]
+    for beams, row in tree["beams"].items():
+        assert row["items"] == other["beams"][beams]["items"]
+        assert row["requests_per_s"] > 0
+        assert row["cpu_s"] > 0
+    assert tree["peak_mib"] > 100
+    named = recommenders["tree"].catalogue
+    ann, bob = engines.histories_of(run, named, 2)  # without what the catalogue does not have
+    assert [[named.item_ids[item] for item in one] for one in (ann, bob)] == [["i03", "i05", "i07"], ["i01"]]
+
+
+def test_the_table_compares_with_the_tree_search(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(name: str, *_: object) -> dict:
+        items = {"tree": [[1, 2], [3, 4]], "vllm_stock": [[1, 2], [4, 3]], "vllm": [[1, 2], [3, 3]]}
+        speed = {"tree": 8.0, "vllm": 2.0, "vllm_stock": 4.0, "generate": 1.0}[name]
+        row = {"requests_per_s": speed, "cpu_s": 1 / speed, "items": items.get(name, [[1, -1], [3, 4]])}
+        return {"beams": {str(beams): dict(row) for beams in program.BEAMS}, "peak_mib": 500}
+
+    monkeypatch.setattr(program, "by_engine", measured)
+    monkeypatch.setattr(program, "find_spec", lambda name: name)
+    rows, ratios, illegal = program.offline(Path("run"), 2, 1)
+    assert ratios == {"10": 2.0, "20": 2.0, "50": 2.0}
+    assert illegal == 2 * len(program.BEAMS)  # an item twice, and a place without one
+    assert [row["identical"] for row in rows[:4]] == [1.0, 0.5, 0.5, 0.5]
+    monkeypatch.setattr(program, "find_spec", lambda name: None)  # noqa: ARG005
+    rows, ratios, _ = program.offline(Path("run"), 2, 1)
+    assert {row["engine"] for row in rows} == {"tree", "generate"}
+    assert ratios == {}
 
 
 def test_an_open_loop_asks_as_often_as_it_is_told(program: ModuleType, tmp_path: Path) -> None:
