@@ -124,4 +124,5 @@ def _range(ends: list[float]) -> str:
 
 
 def _time(days: float) -> str:
-    return f"{days:g} days" if days >= 1 else f"{24 * days:g} hours"
+    number, unit = (days, "day") if days >= 1 else (24 * days, "hour")
+    return f"{number:g} {unit}" + ("" if number == 1 else "s")
