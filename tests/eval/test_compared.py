@@ -119,3 +119,13 @@ def test_figures_of_examples_are_those_of_the_metrics(rng: np.random.Generator) 
     np.testing.assert_allclose(per_example(ranks, "mrr@5"), expected)
     assert curve(ranks, "ndcg", 7)[4] == pytest.approx(gains(ranks, "ndcg", 5).mean())
     assert len(curve(ranks, "recall", 7)) == 7
+
+
+def test_a_clear_difference_stays_significant_among_many_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genrec_eval.report.differences.SAMPLES", 50)  # alone, no p could be below 1 / 51
+    one = write_run(tmp_path / "one", {"generator": NONE} | {f"model{at}": GOOD for at in range(12)})
+    two = write_run(tmp_path / "two", {"generator": NONE})
+    found = differences(compare_runs([one, two]))
+    assert all(row.significant == (row.other != "two") for rows in found.values() for row in rows)

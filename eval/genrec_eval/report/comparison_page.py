@@ -109,10 +109,10 @@ _PLACES = (1, 2, 3, 5, 10, 15, 20, 30, 50, 100)
 
 
 def _drawn(compared: Compared) -> list[str]:
-    """Return the models of the figures: the reference, the generators, and the best of the baselines."""
+    """Return the models of the figures: the reference, the best one, the generators, and the best of the rest."""
     generators = [entry.name for entry in compared.entries if entry.model == GENERATOR]
     everyone = [entry.name for entry in compared.entries]
-    return list(dict.fromkeys([compared.reference, *generators, *everyone]))[:_MOST_DRAWN]
+    return list(dict.fromkeys([compared.reference, everyone[0], *generators, *everyone]))[:_MOST_DRAWN]
 
 
 def _best(compared: Compared, name: str) -> float | None:

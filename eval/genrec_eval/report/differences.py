@@ -13,7 +13,9 @@ from genrec_eval.metrics import SessionRanks, session_hit, session_map, session_
 from genrec_eval.report.compared import Compared, Entry
 from genrec_eval.statistics import Comparison, compare, holm
 from genrec_eval.statistics.gains import as_found
+from genrec_eval.statistics.paired import SAMPLES
 
+_FOR_EACH = 100  # sign changes for each test of a page, so that the smallest p is .01 after the correction
 Floats = npt.NDArray[np.float64]
 # Metrics that are a mean over examples and follow from the ranks. With one target an example, AP is 1 / rank.
 _OF_RANKS = {
@@ -44,14 +46,16 @@ def differences(compared: Compared) -> dict[str, list[Comparison]]:
     """
     if len(compared.entries) < 2:
         return {}
-    found = {name: _against(compared.entries, compared.reference, name) for name in compared.names if tested(name)}
+    names = [name for name in compared.names if tested(name)]
+    samples = max(SAMPLES, _FOR_EACH * len(names) * (len(compared.entries) - 1))
+    found = {name: _against(compared.entries, compared.reference, name, samples) for name in names}
     corrected = iter(holm([row.p for rows in found.values() for row in rows]))
     return {name: [replace(row, p_holm=next(corrected)) for row in rows] for name, rows in found.items()}
 
 
-def _against(entries: Sequence[Entry], reference: str, name: str) -> list[Comparison]:
+def _against(entries: Sequence[Entry], reference: str, name: str, samples: int) -> list[Comparison]:
     figures = {entry.name: per_example(entry.ranks, name) for entry in entries}
-    return [_turned(row) for row in compare(reference, figures)]
+    return [_turned(row) for row in compare(reference, figures, samples=samples)]
 
 
 def _turned(row: Comparison) -> Comparison:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genrec_eval.statistics.paired import confidence_interval, randomization_p
+from genrec_eval.statistics.paired import SAMPLES, confidence_interval, randomization_p
 from genrec_eval.statistics.power import users_needed
 
 ALPHA = 0.05
@@ -52,17 +52,20 @@ class Comparison:
         return {**rounded, "interval": [round(end, 6) for end in self.interval], "significant": self.significant}
 
 
-def compare(reference: str, gains: Mapping[str, npt.NDArray[np.float64]], seed: int = 0) -> list[Comparison]:
+def compare(
+    reference: str, gains: Mapping[str, npt.NDArray[np.float64]], seed: int = 0, samples: int = SAMPLES
+) -> list[Comparison]:
     """Return the reference against each of the others.
 
     Args:
         reference: the model that is compared with all others.
         gains: a figure of each example for every model, in the same order.
         seed: of the tests' draws.
+        samples: sign changes of a test, of which no p can be below one part; many tests together need more.
     """
     others = [name for name in gains if name != reference]
     differences = {name: gains[reference] - gains[name] for name in others}
-    ps = [randomization_p(differences[name], seed=seed) for name in others]
+    ps = [randomization_p(differences[name], samples, seed) for name in others]
     return [
         Comparison(
             other=name,
