@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from genrec.cli.common import ConfigOption, DryRunOption, ForceOption, JsonOption, Overrides, RunOption, invoke
+from genrec.errors import ConfigError
 
 simulate = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -97,8 +98,17 @@ def ab(
 
 
 def _run_of(system: str, config: Path | None) -> Path | None:
-    """Return the run folder of a system; None where a configuration file may name the run."""
+    """Return the run folder of a system; None where a configuration file may name the run.
+
+    Raises:
+        ConfigError: if the system is a generator's folder, which says nothing of users.
+    """
     if config is not None:
         return None
     folder, colon, name = system.rpartition(":")
-    return Path(folder) if colon and "/" not in name else Path(system)
+    run = Path(folder) if colon and "/" not in name else Path(system)
+    if (run / "manifest.json").is_file():
+        raise ConfigError(
+            f"{run} is a generator alone, so it does not say whose users to simulate.", "Add --run RUN."
+        )
+    return run

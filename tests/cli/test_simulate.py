@@ -7,9 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from genrec.cli.app import main
+from genrec.data.config import DataConfig, Split
+from genrec.data.make import write_dataset
 from tests.eval.simulation.worlds import World
 
 Call = Callable[..., tuple[int, str, str]]
@@ -96,6 +100,34 @@ def test_mistakes_end_with_one_message(words: list[str], message: str, run: Path
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_generator_alone_does_not_say_whose_users(genrec: Call, tmp_path: Path) -> None:
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "generator" / "manifest.json").write_text("{}")
+    code, _, err = genrec("ab", str(tmp_path / "generator"), "runs/films", RATINGS)
+    assert code == 2
+    assert "Add --run RUN." in err
+
+
+def test_a_log_without_times_has_no_visits(genrec: Call, tmp_path: Path) -> None:
+    rng, users = np.random.default_rng(0), np.repeat(np.arange(40), 8)
+    events = {
+        "user_id": [f"u{user:02}" for user in users],
+        "item_id": [f"i{item:02}" for item in rng.integers(20, size=len(users))],
+        "behavior": [("skip", "click")[answer] for answer in rng.integers(2, size=len(users))],
+    }
+    write_dataset(tmp_path / "run" / "dataset", None, pl.DataFrame(events), DataConfig(split=Split(by="by_user")))
+    clicks = "simulate.users.behaviors=[click]"
+    code, out, err = genrec("users", "--run", str(tmp_path / "run"), clicks)
+    assert code == 0, err
+    assert "users look at whole lists and come once a day" in out
+    assert out.count("no times") == 2
+    code, out, err = genrec("ab", f"{tmp_path}/run:popularity", f"{tmp_path}/run:popularity", clicks, *QUICK)
+    assert code == 0, err
+    assert "every user comes once a day" in err
+    assert "visits" not in out
+    assert "8.0 items a user" in out  # two days of four
 
 
 def test_a_dry_run_does_nothing(genrec: Call, tmp_path: Path) -> None:
