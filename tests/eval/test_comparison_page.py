@@ -11,8 +11,11 @@ import polars as pl
 import pytest
 
 from genrec.errors import ArtifactError
+from genrec.runs import new_artifact
 from genrec_eval.report import write_comparison
+from genrec_eval.report.compared import compare_runs
 from genrec_eval.report.comparison_figures import looks
+from genrec_eval.report.findings import find
 from tests.eval.evaluations import example, write_run
 
 NASTY = "<script>alert('$x_1$')</script> & Söhne"
@@ -24,7 +27,7 @@ GOOD, POOR = [1] * 30 + [0] * 10, [1] * 10 + [0] * 30
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs: they kept one user in common, and only the first has a training log."""
     folder = tmp_path_factory.mktemp("comparison")
-    first = [example(0, [NASTY, "i002"], hit=1), example(1, ["i003"])]
+    first = [example(1, ["i003"]), example(0, [NASTY, "i002"], hit=1)]
     second = [example(5, ["i001"]), example(0, ["i002", "i001"], hit=0)]
     one = write_run(folder / "one", {"generator": POOR, "ease": POOR}, examples=first, log=LOG)
     two = write_run(folder / "two & more", {"generator": GOOD, "ease": POOR}, examples=second)
@@ -110,6 +113,14 @@ def test_json_and_csv_say_the_same(folder: Path) -> None:
     groups = pl.read_csv(folder / "groups.csv")
     assert groups.filter(pl.col("group") == "sex")["targets"].to_list() == [20] * 6
     assert set(groups["model"]) == {"one", "two & more", "ease"}
+
+
+def test_a_generator_that_was_trained_again_has_no_learning_curve(runs: list[Path], tmp_path: Path) -> None:
+    assert list(find(compare_runs(runs)).learning["ndcg"]) == ["one"]
+    again = shutil.copytree(runs[0], tmp_path / "again")
+    with new_artifact(again / "generator", "generator", {}) as draft:
+        (draft.path / "training_log.json").write_text(json.dumps({"log": LOG[:1]}))
+    assert find(compare_runs([again, runs[1]])).learning == {}
 
 
 def test_a_folder_of_ones_own_is_not_replaced(runs: list[Path], tmp_path: Path) -> None:
