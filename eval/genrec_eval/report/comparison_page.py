@@ -50,12 +50,11 @@ def write_comparison(runs: Sequence[Path], out: Path | None = None, against: str
         UnknownNameError: if there is no model ``against``.
     """
     compared = compare_runs(runs, against)
-    findings = find(compared)
     path = out or runs[0] / KIND
     inputs = {run.label: run.manifest.digest for run in compared.runs}
-    page = render(findings)
     with new_artifact(path, KIND, {"reference": compared.reference}, inputs) as draft:
-        (draft.path / PAGE).write_text(page, encoding="utf-8")
+        findings = find(compared)
+        (draft.path / PAGE).write_text(render(findings), encoding="utf-8")
         text = json.dumps(as_plain(findings), indent=1, ensure_ascii=False, allow_nan=False)
         (draft.path / DATA).write_text(text + "\n", encoding="utf-8")
         for name, table in tables(findings).items():

@@ -110,7 +110,8 @@ def _profiles(folder: Path, targets: pl.DataFrame) -> list[Grouping]:
         return []
     users = pl.read_parquet(folder / USERS_FILE)
     rows = targets.select("user_id").join(users, on="user_id", how="left", maintain_order="left")
-    found = [_by_value(name, rows[name].cast(pl.String).fill_null("unknown")) for name in users.columns[1:]]
+    known = [name for name in users.columns if name != "user_id"]
+    found = [_by_value(name, rows[name].cast(pl.String).fill_null("unknown")) for name in known]
     return [grouping for grouping in found if len(grouping.labels) > 1]
 
 
