@@ -4,7 +4,7 @@
 test and θ = cov(Y, X) / var(X) within the arms. X has the same mean in both arms, so the difference stays unbiased;
 its variance falls by the square of the correlation.
 
-**A confidence sequence** (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, 2021, arXiv:2103.06476, theorem 2.2):
+**A confidence sequence** (the asymptotic one of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, arXiv:2103.06476):
 an interval for every number n of users that all hold the true difference together with probability 1 − α, however
 often and whenever one looks. Around the estimate,
 
