@@ -51,6 +51,16 @@ class Replica:
         self._process.send_signal(number)
         return self._process.wait(60)
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End it, if it runs, and the connections to it."""
+        self.end(signal.SIGKILL)
+        self.client.close()
+
     def answered(self) -> float:
         """Return how many recommendations it has given."""
         for line in self.client.get("/metrics").text.splitlines():
@@ -69,8 +79,7 @@ def pair(run: Path, store: str) -> Iterator[list[Replica]]:
         yield replicas
     finally:
         for replica in replicas:
-            replica.end(signal.SIGKILL)
-            replica.client.close()
+            replica.close()
 
 
 @contextmanager
