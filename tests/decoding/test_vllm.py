@@ -23,6 +23,7 @@ from tests.decoding.worlds import NEAR
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.slow,
+    pytest.mark.timeout(600),  # a minute, but a busy machine's vLLM takes its time to start
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="there is no vLLM here"),
 ]
 
@@ -55,7 +56,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
         [sys.executable, Path(__file__).with_name("vllm_program.py"), folder],
         capture_output=True,
         text=True,
-        timeout=290,
+        timeout=580,
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         check=False,

@@ -11,6 +11,7 @@ vLLM runs in this process (``VLLM_ENABLE_V1_MULTIPROCESSING=0`` unless told), an
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,10 +62,14 @@ class VllmEngine:
             os.environ.setdefault(name, value)
         self.positions = positions_of(generator.model)
         self.llm = _start(folder, self.positions, dtype)
+        _warm(self.llm)
 
     def search(self, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> BeamSearch:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
         return BeamSearch(VllmStepper(self.llm, trie, level_offsets, self.positions), trie)
+
+    def close(self) -> None:
+        """Do nothing: vLLM ends what it started when this process does."""
 
 
 def _start(folder: Path, positions: int, dtype: torch.dtype) -> LLM:
@@ -77,19 +82,31 @@ def _start(folder: Path, positions: int, dtype: torch.dtype) -> LLM:
     # cache; compiling takes a minute and gains nothing there.
     cpu: dict[str, Any] = {"block_size": 32, "enforce_eager": True} if current_platform.is_cpu() else {}
     try:
-        return LLM(
-            str(folder),
-            dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]
-            max_model_len=positions,
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-            **cpu,
-            **engine_settings(None),
-        )
+        with warnings.catch_warnings():  # torch's, of names that vLLM still uses
+            warnings.simplefilter("ignore", FutureWarning)
+            return LLM(
+                str(folder),
+                dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]
+                max_model_len=positions,
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                **cpu,
+                **engine_settings(None),
+            )
     except (ValueError, RuntimeError) as error:
         raise ArtifactError(
             f"vLLM does not run {folder}: {error}", "Take the engine tree, which runs every generator."
         ) from error
+
+
+def _warm(llm: LLM) -> None:
+    """Have vLLM compile what it needs for log-probabilities, which the first request would otherwise wait for."""
+    from vllm import SamplingParams
+
+    params = SamplingParams(temperature=0, max_tokens=1, logprobs=1, detokenize=False)
+    for rows in (2, 1):
+        llm.generate([{"prompt_token_ids": [0]}] * rows, params, use_tqdm=False)
+    llm.reset_prefix_cache()
 
 
 class VllmStepper:
