@@ -101,11 +101,11 @@ def _start(folder: Path, positions: int, dtype: torch.dtype) -> LLM:
 
 def _warm(llm: LLM) -> None:
     """Have vLLM compile what it needs for log-probabilities, which the first request would otherwise wait for."""
-    from vllm import SamplingParams
+    from vllm import SamplingParams, TokensPrompt
 
     params = SamplingParams(temperature=0, max_tokens=1, logprobs=1, detokenize=False)
     for rows in (2, 1):
-        llm.generate([{"prompt_token_ids": [0]}] * rows, params, use_tqdm=False)
+        llm.generate([TokensPrompt(prompt_token_ids=[0])] * rows, params, use_tqdm=False)
     llm.reset_prefix_cache()
 
 
@@ -152,7 +152,7 @@ class VllmStepper:
             sequences: token ids.
             nodes: int64 [sequences], the trie node of each at the level above.
         """
-        from vllm import SamplingParams
+        from vllm import SamplingParams, TokensPrompt
 
         table, params = self.trie.levels[level], []
         for node in nodes.tolist():
@@ -168,8 +168,8 @@ class VllmStepper:
                     extra_args={TOKENS: tokens},
                 )
             )
-        prompts = [{"prompt_token_ids": sequence} for sequence in sequences]
-        answers = self._llm.generate(prompts, params, use_tqdm=False)  # type: ignore[arg-type]
+        prompts = [TokensPrompt(prompt_token_ids=sequence) for sequence in sequences]
+        answers = self._llm.generate(prompts, params, use_tqdm=False)
         return [self._codes(answer, level) for answer in answers]
 
     def _codes(self, answer: RequestOutput, level: int) -> tuple[Int64, Float32]:
