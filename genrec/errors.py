@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class GenrecError(Exception):
@@ -30,11 +31,21 @@ class GenrecError(Exception):
         self.remedy = remedy
         super().__init__(self._text())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was said and not how it was made: subclasses take other arguments."""
+        return _again, (type(self), self.problems, self.remedy)
+
     def _text(self) -> str:
         lines = self.problems
         if len(lines) > 1:
             lines = [f"{len(lines)} problems:", *(f"  - {line}" for line in lines)]
         return "\n".join([*lines, *([self.remedy] if self.remedy else [])])
+
+
+def _again(kind: type[GenrecError], problems: Sequence[str], remedy: str) -> GenrecError:
+    error = kind.__new__(kind)
+    GenrecError.__init__(error, problems, remedy)
+    return error
 
 
 class ConfigError(GenrecError):

@@ -65,7 +65,8 @@ def serve(
     from genrec.serving.server import serve as serve_until_told
 
     with listen(settings.host, settings.port) as listening:  # a port in use is told before a model is loaded
-        serve_until_told(load_service(call.run, settings, generator, _terms(call.run)), listening)
+        service = load_service(call.run, settings, generator, _terms(call.run), apart=True)
+        serve_until_told(service, listening)
 
 
 def _need_packages() -> None:

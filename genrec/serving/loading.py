@@ -30,6 +30,8 @@ def load_service(
     config: ServeConfig,
     generator: str | Path | None = None,
     terms: Mapping[str, Sequence[str]] | None = None,
+    *,
+    apart: bool = False,
 ) -> Service:
     """Load a run's generator, catalogue, users and vectors.
 
@@ -38,6 +40,8 @@ def load_service(
         config: the service's settings.
         generator: a generator's folder or hub id, instead of the run's.
         terms: the categories of items, for explanations.
+        apart: whether the tree search gets a process of its own, so that it and the answers to requests do not wait
+            for each other. A model that writes thoughts stays in this one.
 
     Raises:
         ArtifactError: if an artefact is missing, not what was written, or does not fit the others.
@@ -48,9 +52,11 @@ def load_service(
     manifest = _whole(folder, "generator")
     dataset = _dataset(run)
     device = None if config.device == "auto" else config.device
-    recommender = Recommender.from_pretrained(folder, config.max_batch, config.engine, device=device)
+    form = _form(folder, config.engine)
+    apart = apart and config.engine == "tree" and form is None
+    recommender = Recommender.from_pretrained(folder, config.max_batch, config.engine, device=device, apart=apart)
     ids, domains = manifest.inputs.get("semantic_ids"), _domains(dataset)
-    live = Live(recommender, manifest.digest, ids, run, domains, _form(folder, config.engine))
+    live = Live(recommender, manifest.digest, ids, run, domains, form)
     neighbours = _neighbours(run / "semantic_ids")
     people = People(open_histories(config.histories, run), dataset, recommender.generator.features)
     return Service(live, people, neighbours, config, _pictures(dataset), terms)

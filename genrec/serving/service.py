@@ -87,10 +87,11 @@ class Service:
         self._stopping.set()
 
     def stop(self) -> None:
-        """Finish what waits, end the threads, close the store."""
+        """Finish what waits, end the threads and the engine, close the store."""
         self.drain()
         self._batcher.stop()
         self._watcher.join()
+        self.live.current.recommender.engine.close()
         self.people.store.close()
 
     def _resolved(self, requests: Sequence[RecommendRequest], deployment: Deployment) -> list[Ask]:

@@ -53,6 +53,13 @@ def start(run: Path) -> Iterator[Start]:
         process.communicate()
 
 
+def children(process: subprocess.Popen) -> list[int]:
+    """Return the processes that search for a service: those that it started, but for Python's own helper."""
+    numbers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
+    lines = {int(number): Path(f"/proc/{number}/cmdline").read_bytes() for number in numbers}
+    return [number for number, line in lines.items() if b"resource_tracker" not in line]
+
+
 def called(*words: str) -> int:
     """Call the real main() in this process; return the exit code."""
     sys.argv = ["genrec", *words]
@@ -75,6 +82,8 @@ def test_sigterm_answers_what_was_taken_and_ends_well(start: Start) -> None:
         thread.start()
     while "genrec_queue_requests 0.0" in client.get("/metrics").text:
         time.sleep(0.005)
+    for child in children(process):  # a terminal or a supervisor sends it to all
+        os.kill(child, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join(60)
@@ -103,9 +112,15 @@ def test_kill_9_loses_no_feedback_that_was_acknowledged(start: Start, run: Path,
         thread.start()
     while len(acknowledged) < 60:
         time.sleep(0.01)
+    searching = children(process)
     process.kill()
     for thread in threads:
         thread.join(60)
+    assert len(searching) == 1
+    until = time.monotonic() + 60
+    while Path(f"/proc/{searching[0]}").exists():  # the process that searches ends with the one that serves
+        assert time.monotonic() < until
+        time.sleep(0.05)
     log = tmp_path / "log.csv"
     assert called("serve", "--run", str(run), "--export", str(log)) == 0
     with log.open(encoding="utf-8") as stream:

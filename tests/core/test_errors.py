@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from genrec.errors import ConfigError, DataError, GenrecError, MissingPackageError, UnknownNameError, suggest
@@ -56,3 +58,14 @@ def test_several_unknown_names_are_all_reported() -> None:
     assert error.names == ["a1", "b2"]
     assert "'a1'" in str(error)
     assert "'b2'" in str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnknownNameError("verb", "trian", ["train"]), MissingPackageError("vllm", "The engine", "pip install vllm")],
+)
+def test_an_error_can_go_to_another_process(error: GenrecError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert (again.problems, again.remedy) == (error.problems, error.remedy)

@@ -57,6 +57,9 @@ class Engine(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """End what runs beside this process, if anything does."""
+
 
 def check_engine(name: str) -> None:
     """Check that an engine exists and can run here.

@@ -42,6 +42,9 @@ class GenerateEngine:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
         return GenerateSearch(self.model, trie, level_offsets)
 
+    def close(self) -> None:
+        """Do nothing: it all runs in this process."""
+
 
 class GenerateSearch:
     """Finds the best items, or the best sessions, as :class:`~genrec.decoding.engines.Search` says.

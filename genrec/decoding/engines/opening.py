@@ -34,12 +34,16 @@ class TreeEngine:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
         return TreeBeamSearch(self.model, trie, level_offsets)
 
+    def close(self) -> None:
+        """Do nothing: it all runs in this process."""
+
 
 def open_engine(
     name: str,
     source: str | Path,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    apart: bool = False,
 ) -> tuple[Generator, Engine]:
     """Load a saved generator and the engine that will run it.
 
@@ -48,9 +52,11 @@ def open_engine(
         source: the generator's folder, or its id on the Hugging Face hub.
         device: as for :meth:`genrec.models.Generator.from_pretrained`; vLLM chooses for itself.
         dtype: of the weights; float32 unless told.
+        apart: whether the engine gets a process of its own.
 
     Returns:
-        The generator and its engine. vLLM has the weights to itself: the generator's own are on the device "meta".
+        The generator and its engine. vLLM, and an engine that is apart, has the weights to itself: the generator's
+        own are on the device "meta".
 
     Raises:
         UnknownNameError: if there is no such engine.
@@ -59,7 +65,11 @@ def open_engine(
     """
     check_engine(name)
     folder = local_folder(source)
-    generator = Generator.from_pretrained(folder, "meta" if name == "vllm" else device, dtype)
+    generator = Generator.from_pretrained(folder, "meta" if name == "vllm" or apart else device, dtype)
+    if apart:
+        from genrec.decoding.engines.process import ProcessEngine
+
+        return generator, ProcessEngine(name, folder, device=device, dtype=dtype)
     if name == "tree":
         return generator, TreeEngine(generator.model)
     if generator.reads_events:
