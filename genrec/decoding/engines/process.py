@@ -46,6 +46,8 @@ class EngineLostError(GenrecError):
 class ProcessEngine:
     """Runs another engine in a process of its own; if that process ends, another is started in its place.
 
+    A script that makes one needs the usual guard, ``if __name__ == "__main__":``, since the new process imports it.
+
     Args:
         name: the engine.
         folder: the generator's.
@@ -123,8 +125,12 @@ class ProcessEngine:
             ) from error
 
     def _asked(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._answer()
+        try:
+            self._pipe.send(question)
+            return self._answer()
+        except KeyboardInterrupt:
+            self._process.kill()  # its late answer would be taken for that to the next question
+            raise
 
     def _answer(self) -> Any:
         answer, error = self._pipe.recv()
