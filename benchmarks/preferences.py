@@ -1,6 +1,6 @@
 """Preference rows: how fast their candidates come, and how fast a step learns from them.
 
-    python benchmarks/preferences.py                  # about three minutes on two idle cores
+    python benchmarks/preferences.py                  # about six minutes on two idle cores
     python benchmarks/preferences.py --quick --json   # smaller, one round; one JSON object as the last line
 
 The model is a decoder of Qwen3's shape with random weights (7.4 M parameters), 10,000 items of 3 codes of 256,
@@ -18,6 +18,7 @@ step         one DPO step (forward, backward, AdamW) on rows of a winner and a l
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import json
 import statistics
@@ -128,7 +129,8 @@ def timed(
         arguments = round_arguments(config, options.steps + 1, config.learning_rate, 0, Path(folder))
         arguments.save_strategy, arguments.logging_strategy, arguments.disable_tqdm = "no", "no", True  # type: ignore[assignment]
         trainer = kind.on(copy.deepcopy(generator), rows, config, arguments)
-        trainer.train()
+        with contextlib.redirect_stdout(None):  # of what the Trainer prints at its end
+            trainer.train()
     return options.batch * options.steps / sum(trainer.seconds[1:]), trainer.losses
 
 
