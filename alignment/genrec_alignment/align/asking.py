@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy.typing as npt
 
 from genrec.data import Dataset
 from genrec.decoding import Recommender
+from genrec.decoding.engines.process import ProcessEngine
 from genrec.decoding.requests import readable
 from genrec.models import Events, Generator
 from genrec.processes import process_share, wait_for_all
@@ -170,13 +173,29 @@ class Asking:
         if mine == 0:
             Parts(folder, work, resume=True)
         wait_for_all()
-        parts, recommender = Parts(folder, work, resume=True), Recommender(policy)
-        for part, start in enumerate(range(0, len(requests), _EACH)):
-            if part % processes == mine and part not in parts:
-                asked = requests[range(start, min(start + _EACH, len(requests)))]
-                parts.write(part, self._propose(recommender, asked, reward).table())
+        parts, starts = Parts(folder, work, resume=True), range(0, len(requests), _EACH)
+        missing = [part for part in range(len(starts)) if part % processes == mine and part not in parts]
+        if missing:
+            with self._recommender(policy) as recommender:
+                for part in missing:
+                    asked = requests[range(starts[part], min(starts[part] + _EACH, len(requests)))]
+                    parts.write(part, self._propose(recommender, asked, reward).table())
         wait_for_all()
         return Candidates.from_table(parts.table())
+
+    @contextmanager
+    def _recommender(self, policy: Generator) -> Iterator[Recommender]:
+        if self.config.engine == "tree":
+            yield Recommender(policy)
+            return
+        # Another engine reads the policy's files; in a process of its own, since vLLM bears one model a process.
+        with tempfile.TemporaryDirectory() as folder:
+            policy.save_pretrained(Path(folder))
+            engine = ProcessEngine(self.config.engine, Path(folder))
+            try:
+                yield Recommender(policy, engine=engine)
+            finally:
+                engine.close()
 
     def _propose(
         self, recommender: Recommender, requests: Requests, reward: Callable[[Requests, Int64], Float32]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from genrec.config import Section
+from genrec.decoding.engines.base import ENGINES
+from genrec.errors import suggest
 from genrec_alignment.grpo.config import GrpoConfig
 from genrec_alignment.sft.config import LoraSettings
 
@@ -77,6 +79,7 @@ class AlignConfig(Section):
     rounds: PositiveInt = Field(3, description="Rounds of beams, pairs, training and verdict.")
     session_length: PositiveInt = Field(1, description="Items of a candidate; 1: single items.")
     beams: PositiveInt = Field(64, le=512, description="Candidates of a request.")
+    engine: str = Field("tree", description="What searches the candidates: tree, vllm or hf.")
     exclude_seen: bool = Field(True, description="Whether items of the history are left out of the candidates.")
     rewards: RewardWeights = Field(default_factory=RewardWeights, description="What makes a candidate better.")
     optimiser: Literal["preference", "grpo"] = Field(
@@ -106,6 +109,8 @@ class AlignConfig(Section):
     @model_validator(mode="after")
     def _fit(self) -> AlignConfig:
         problems = []
+        if self.engine not in ENGINES:
+            problems.append(f"unknown engine {self.engine!r}.{suggest(self.engine, ENGINES)}")
         if self.beams < max(2, self.served):
             problems.append(f"beams ({self.beams}) must be at least 2, and at least served ({self.served})")
         if self.pairs.losers > 1 and self.loss != "softmax_dpo":
