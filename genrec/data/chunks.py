@@ -18,7 +18,7 @@ import polars as pl
 
 from genrec.console import track
 from genrec.data.filters import repeated
-from genrec.data.importers.source import ROW
+from genrec.data.importers.source import ORDER, ROW
 from genrec.data.validation import SHOWN
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def sort_into_chunks(
     """
     files, rows = _divide(log, work / "parts")
     columns = log.collect_schema().names()
-    order = [name for name in ("user_id", "timestamp", "position", ROW) if name in columns]
+    order = [name for name in ("user_id", "timestamp", "position", *ORDER) if name in columns]
     index = pl.DataFrame({"item_id": item_ids, "item": pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)})
     users, items = np.empty(rows, np.int32), np.empty(rows, np.int32)
     times = np.empty(rows if with_times else 0, np.int64)
@@ -87,7 +87,7 @@ def sort_into_chunks(
         items[place] = frame.join(index, on="item_id", how="left", maintain_order="left")["item"].to_numpy()
         if with_times:
             times[place] = frame["timestamp"].to_numpy()
-        frame.drop(ROW).write_parquet(file, compression="lz4")
+        frame.drop(ORDER, strict=False).write_parquet(file, compression="lz4")
         start, first_user = place.stop, int(users[place.stop - 1]) + 1
     return Chunks(files, users[:start], items[:start], times[:start], repetitions, examples[:SHOWN])
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from genrec.data.config import Filters
-from genrec.data.importers.source import ROW
+from genrec.data.importers.source import ORDER
 from genrec.errors import DataError, suggest
 
 
@@ -50,7 +50,7 @@ def check_behaviors(wanted: tuple[str, ...], present: list[str]) -> None:
 
 def repeated(frame: pl.DataFrame) -> pl.Series:
     """Mark the rows that equal an earlier row in everything but their place in the file."""
-    key = [name for name in frame.columns if name != ROW]
+    key = [name for name in frame.columns if name not in ORDER]
     return frame.select((~pl.struct(key).is_first_distinct()).alias("repeated"))["repeated"]
 
 

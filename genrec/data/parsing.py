@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from genrec.data.importers.source import LOG_COLUMNS, ROW, Table
+from genrec.data.importers.source import LOG_COLUMNS, ORDER, Table
 
 RAW_TIME, RAW_NUMBER = "raw_timestamp", "raw_number"
 _PER_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
@@ -27,7 +27,7 @@ def parse_log(log: Table, time_format: str) -> pl.LazyFrame:
     """
     schema = log.rows.collect_schema()
     present = [name for name in LOG_COLUMNS if name in schema]
-    typed: list[pl.Expr] = [pl.col(ROW).cast(pl.Int64)]
+    typed: list[pl.Expr] = [pl.col(name).cast(pl.Int64) for name in ORDER if name in schema]
     unread: list[pl.Expr] = []
     for name in present:
         if name == "timestamp":

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -314,3 +315,30 @@ def test_a_second_run_is_up_to_date_until_the_file_changes(tmp_path: Path, capsy
     assert "is up to date" in capsys.readouterr().err
     write(file, "user_id,item_id\nu,b\n")
     assert imported(tmp_path, "table", file).manifest.digest != first.digest
+
+
+def _in_order(folder: Path, source: str, log: dict[str, list[str]]) -> Path:
+    """Write sequences in a source's own files; return what data.path must be."""
+    items = sorted({item for row in log.values() for item in row})
+    if source == "sequences":
+        return write(folder / "log.seq.txt", "".join(f"{user} {' '.join(row)}\n" for user, row in log.items()))
+    if source == "minionerec":
+        write(folder / "partial_sequences.json", json.dumps(log))
+        write(folder / "items.json", json.dumps({item: {"title": item, "description": "x"} for item in items}))
+        return folder
+    write(folder / "item_map.json", json.dumps({item: [item, 0] for item in items}))
+    lines = [f"{user} {' '.join(f'{item}|1500000000' for item in row)}\n" for user, row in log.items()]
+    write(
+        folder / "ab_preprocessed.txt", "".join(lines)
+    )  # all at one moment, so that only the line tells the order
+    return folder
+
+
+@pytest.mark.parametrize("source", ["sequences", "minionerec", "abxi"])
+def test_many_sequences_keep_their_order(source: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Sorting by user and line alone leaves a line's items in any order, where the lines are not sorted already."""
+    users = {f"{user}": rng.permutation(500)[: 5 + user % 9] for user in range(4000)}
+    log = {user: [f"{item}" for item in row] for user, row in users.items()}
+    data = imported(tmp_path, source, _in_order(tmp_path, source, log))
+    found = data.interactions.group_by("user_id", maintain_order=True).agg("item_id")
+    assert dict(found.iter_rows()) == log

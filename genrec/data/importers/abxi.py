@@ -13,7 +13,7 @@ import polars as pl
 
 from genrec.data.config import DataConfig
 from genrec.data.importers.readers import require, scan_lines
-from genrec.data.importers.source import ROW, Source, Table
+from genrec.data.importers.source import ORDER, ROW, Source, Table, by_place
 from genrec.errors import DataError
 
 
@@ -36,13 +36,11 @@ def read(_config: DataConfig, files: list[Path], _work: Path) -> Source:
     items = _item_map(files[1])
     lines = scan_lines(files[0])
     words = pl.col("line").str.strip_chars().str.split(" ")
-    rows = lines.rows.select(ROW, user_id=words.list.first(), pair=words.list.slice(1)).explode(
-        "pair", empty_as_null=True
-    )
+    rows = by_place(lines.rows.select(ROW, user_id=words.list.first(), pair=words.list.slice(1)), "pair")
     pair = pl.col("pair").str.split("|")
-    rows = rows.select(ROW, "user_id", number=pair.list.first(), timestamp=pair.list.get(1, null_on_oob=True))
+    rows = rows.select(*ORDER, "user_id", number=pair.list.first(), timestamp=pair.list.get(1, null_on_oob=True))
     rows = rows.join(items.lazy(), on="number", how="left", maintain_order="left")
-    log = rows.select(ROW, "user_id", "timestamp", "domain", item_id=pl.coalesce("item_id", "number"))
+    log = rows.select(*ORDER, "user_id", "timestamp", "domain", item_id=pl.coalesce("item_id", "number"))
     return Source(
         lines.over(log), Table(str(files[1]), items.lazy().select("item_id").with_row_index(ROW, offset=1))
     )

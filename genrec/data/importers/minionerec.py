@@ -15,7 +15,7 @@ import polars as pl
 
 from genrec.data.config import DataConfig
 from genrec.data.importers.readers import require
-from genrec.data.importers.source import ROW, Source, Table
+from genrec.data.importers.source import ROW, Source, Table, by_place
 from genrec.errors import DataError
 
 
@@ -35,7 +35,7 @@ def read(_config: DataConfig, files: list[Path], _work: Path) -> Source:
         {"user_id": list(sequences), "item_id": [[str(item) for item in row] for row in sequences.values()]},
         schema={"user_id": pl.String, "item_id": pl.List(pl.String)},
     )
-    log = log.with_row_index(ROW, offset=1).explode("item_id", empty_as_null=True)
+    log = by_place(log.with_row_index(ROW, offset=1), "item_id")
     texts = [
         {"item_id": item, "title": entry.get("title"), "brand": entry.get("brand"), "description": _joined(entry)}
         for item, entry in items.items()

@@ -12,7 +12,7 @@ import polars as pl
 
 from genrec.data.config import DataConfig
 from genrec.data.importers.readers import require, scan_delimited, scan_lines
-from genrec.data.importers.source import ROW, Source
+from genrec.data.importers.source import ROW, Source, by_place
 from genrec.errors import DataError
 
 _ENDING = ".seq.txt"
@@ -40,7 +40,7 @@ def read(_config: DataConfig, files: list[Path], _work: Path) -> Source:
     rows = lines.rows.filter(pl.col("line").str.strip_chars() != "").select(
         ROW, user_id=words.list.first(), item_id=words.list.slice(1).list.drop_nulls()
     )
-    log = lines.over(rows.explode("item_id", empty_as_null=True))
+    log = lines.over(by_place(rows, "item_id"))
     if len(files) == 1:
         return Source(log)
     table = scan_delimited(files[1], "\t")

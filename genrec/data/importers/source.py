@@ -12,6 +12,14 @@ from genrec.errors import DataError, suggest
 
 LOG_COLUMNS = ("user_id", "item_id", "timestamp", "behavior", "value", "domain", "request_id", "position", "split")
 ROW = "row"
+PLACE = "place"  # of an interaction on its line, where a line of a file holds several
+ORDER = (ROW, PLACE)  # what says where an interaction stood; neither is a column of the log
+
+
+def by_place(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Return one row for each member of a column of lists, with its place in the list."""
+    places = pl.int_ranges(pl.col(column).list.len())
+    return rows.with_columns(places.alias(PLACE)).explode(column, PLACE, empty_as_null=True)
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,8 @@ class Table:
 
     Args:
         file: the file's path as messages show it.
-        rows: the rows, with genrec's column names and ``row``, the line (or record) number from 1.
+        rows: the rows, with genrec's column names and ``row``, the line (or record) number from 1. Rows of one line
+            also have ``place``: sorting by ``row`` alone may put them in any order.
         diagnose: looks for the lines that keep the file from being read; called when reading fails.
     """
 
@@ -30,8 +39,8 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns, without ``row``."""
-        return [name for name in self.rows.collect_schema().names() if name != ROW]
+        """The names of the columns, without ``row`` and ``place``."""
+        return [name for name in self.rows.collect_schema().names() if name not in ORDER]
 
     def pick(self, **columns: str | None) -> Table:
         """Return the table with only the named columns, under their new names.
