@@ -19,7 +19,8 @@ from tests.serving.replicas import Replica, pair, proxied
 from tests.serving.servers import postgres
 from tests.serving.worlds import ITEMS
 
-pytestmark = pytest.mark.slow
+# Two processes that start, more than once: minutes where others want the machine too.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PAUSE_S = 0.03  # between a sender's requests, so that a replica that starts gets its share of the machine
 
 

@@ -17,6 +17,7 @@ EVENT = {"user_id": "kim", "item_id": "i01", "event_id": "e1"}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("run_server", [postgres, redis_server])
 def test_what_needs_the_store_is_refused_while_it_is_away_and_all_else_is_answered(
     run_server: Callable, run: Path, caplog: pytest.LogCaptureFixture

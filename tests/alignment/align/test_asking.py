@@ -20,6 +20,7 @@ _VLLM = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLL
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine's vLLM takes its time to start
 @pytest.mark.parametrize("engine", ["hf", pytest.param("vllm", marks=_VLLM)])
 def test_candidates_are_the_same_from_every_engine(engine: str, finished_run: Path, tmp_path: Path) -> None:
     dataset = Dataset.load(finished_run / "dataset")
