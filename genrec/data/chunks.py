@@ -70,6 +70,7 @@ def sort_into_chunks(
     files, rows = _divide(log, work / "parts")
     columns = log.collect_schema().names()
     order = [name for name in ("user_id", "timestamp", "position", *ORDER) if name in columns]
+    where = [name for name in ORDER if name in columns]
     index = pl.DataFrame({"item_id": item_ids, "item": pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)})
     users, items = np.empty(rows, np.int32), np.empty(rows, np.int32)
     times = np.empty(rows if with_times else 0, np.int64)
@@ -77,6 +78,8 @@ def sort_into_chunks(
     repetitions = first_user = start = 0
     for file in track_many(files, "Sorting", len(files)):
         frame = pl.read_parquet(file).sort(order)
+        # Where two rows tie in everything, a sort may put either first: an importer must tell them apart.
+        assert not frame.select(where).is_duplicated().any()
         if "timestamp" in columns:
             again = repeated(frame)
             repetitions += int(again.sum())

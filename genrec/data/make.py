@@ -41,6 +41,8 @@ def make_dataset(config: DataConfig, run: Path, seed: int, *, force: bool = Fals
     path = run / ARTIFACT
     inputs = {f"{file.parent.name}/{file.name}": _digest(file) for file in files}
     settings = {**config.model_dump(mode="json"), "seed": seed if config.split.by == "by_user" else None}
+    if config.source in importers.REVISIONS:
+        settings["revision"] = importers.REVISIONS[config.source]
     if not force and is_current(path, ARTIFACT, settings, inputs):
         remark(f"{path} is up to date.")
         return open_artifact(path, ARTIFACT)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genrec.data import Dataset
+from genrec.data import Dataset, importers
 from genrec.data.config import Columns, DataConfig, ItemColumns
 from genrec.data.make import make_dataset
 from genrec.errors import DataError, UnknownNameError
@@ -342,3 +342,16 @@ def test_many_sequences_keep_their_order(source: str, tmp_path: Path, rng: np.ra
     data = imported(tmp_path, source, _in_order(tmp_path, source, log))
     found = data.interactions.group_by("user_id", maintain_order=True).agg("item_id")
     assert dict(found.iter_rows()) == log
+
+
+def test_what_an_importer_made_before_its_rows_changed_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _in_order(tmp_path, "sequences", {"u": ["3", "1", "2"]})
+    with monkeypatch.context() as before:
+        before.setattr(importers, "REVISIONS", {})
+        imported(tmp_path, "sequences", path)
+    imported(tmp_path, "sequences", path)
+    assert "up to date" not in capsys.readouterr().err
+    imported(tmp_path, "sequences", path)
+    assert "up to date" in capsys.readouterr().err
