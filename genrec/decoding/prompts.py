@@ -96,3 +96,11 @@ def _check_tokens(
         raise ValueError(
             f"token {int(input_ids[unknown][0])} is outside the model's vocabulary of {vocabulary_size}"
         )
+
+
+def token_lists(prompts: Prompts) -> list[list[int]]:
+    """Return prompts as lists of token ids, without the padding of tensors."""
+    if isinstance(prompts, tuple) and isinstance(prompts[0], torch.Tensor):
+        ids, mask = prompts
+        return [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
+    return [[int(token) for token in prompt] for prompt in prompts]  # type: ignore[union-attr]

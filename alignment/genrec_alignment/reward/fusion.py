@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ def merged_reward(
     return probabilities @ weights if probabilities.shape[-1] == len(weights) else probabilities[..., -1]
 
 
-class MergedScore(nn.Module):
+class MergedScore(nn.Module, ABC):
     """A score of a session, an MLP of every tower's hidden states and of the session's vector.
 
     Args:
@@ -46,6 +47,7 @@ class MergedScore(nn.Module):
         score: Tensor = self.mlp(torch.cat([*hidden, session], dim=-1))
         return score
 
+    @abstractmethod
     def loss(self, together: Tensor, labels: Tensor, alone: Tensor, item_labels: Tensor, mask: Tensor) -> Tensor:
         """Return the loss of a batch.
 
@@ -56,7 +58,6 @@ class MergedScore(nn.Module):
             item_labels: float [items, objectives].
             mask: bool [sessions, m], which places of the sessions have an item.
         """
-        raise NotImplementedError
 
 
 class PScore(MergedScore):

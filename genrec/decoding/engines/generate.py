@@ -16,8 +16,7 @@ import numpy.typing as npt
 import torch
 from transformers import GenerationConfig
 
-from genrec.decoding.engines.vllm import token_lists
-from genrec.decoding.prompts import Prompts
+from genrec.decoding.prompts import Prompts, token_lists
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 from genrec.models.histories import HistoryBatch

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from genrec.decoding.beam_search import BeamSearch
-from genrec.decoding.prompts import Prompts
+from genrec.decoding.prompts import Prompts, token_lists
 from genrec.decoding.restriction import children_with
 from genrec.decoding.support import positions_of
 from genrec.decoding.trie import Trie
@@ -213,11 +213,3 @@ class VllmDecoding:
         for row, beam, (codes, found) in zip(rows, beams, answers, strict=True):
             scores[row, beam, codes] = found
         return torch.from_numpy(scores)
-
-
-def token_lists(prompts: Prompts) -> list[list[int]]:
-    """Return prompts as lists of token ids, without the padding of tensors."""
-    if isinstance(prompts, tuple) and isinstance(prompts[0], torch.Tensor):
-        ids, mask = prompts
-        return [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
-    return [[int(token) for token in prompt] for prompt in prompts]  # type: ignore[union-attr]
