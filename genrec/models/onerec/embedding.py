@@ -20,12 +20,15 @@ class CodeEmbedding(nn.Embedding):
     def __init__(self, codebook_sizes: list[int], hidden_size: int) -> None:
         super().__init__(1 + sum(codebook_sizes), hidden_size)
         self.codebook_sizes = codebook_sizes
+        self._first: Tensor | None = None  # not a buffer, which would not survive loading on the meta device
 
     @property
     def first(self) -> Tensor:
         """The token of code 0 of each level, int64 [levels]."""
-        sizes = torch.tensor([1, *self.codebook_sizes[:-1]], device=self.weight.device)
-        return sizes.cumsum(0)
+        device = self.weight.device
+        if self._first is None or self._first.device != device:  # to copy it at every call would halt a GPU
+            self._first = torch.tensor([1, *self.codebook_sizes[:-1]], device=device).cumsum(0)
+        return self._first
 
 
 class EventEmbedding(nn.Module):
