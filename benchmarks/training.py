@@ -42,7 +42,7 @@ from genrec.models.onerec.config import EncoderDecoderConfig, HistoryConfig
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.item_tasks import ItemWindows, NextItems
 from genrec_alignment.pretraining.tasks import Tasks, TrainingLog
-from genrec_alignment.pretraining.windows import BucketSampler
+from genrec_alignment.pretraining.windows import StepSampler
 
 SIZES, ITEMS, HISTORY, MEAN_LENGTH = (256, 256, 256), 10_000, 50, 12
 LEVELS, PAD, FIRST = len(SIZES), 0, 2  # T5's token 1 is its end token
@@ -110,7 +110,7 @@ def t5(size: Size) -> nn.Module:
 
 def bucketed(tasks: Tasks, rows: int) -> Iterator[Batch]:
     """Yield the batches of an epoch as our trainer makes them."""
-    order = list(BucketSampler(tasks.lengths, rows, 0, tasks))
+    order = list(StepSampler(tasks.lengths, rows, 0, tasks))
     for at in range(0, len(order), rows):
         yield tasks(order[at : at + rows])
 

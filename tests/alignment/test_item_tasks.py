@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.item_tasks import ItemWindows, NextItems
 from genrec_alignment.pretraining.tasks import NOTHING, Task, Tasks, TrainingLog
-from genrec_alignment.pretraining.windows import IGNORED, BucketSampler
+from genrec_alignment.pretraining.windows import IGNORED, StepSampler
 
 ITEMS = 40
 CATALOGUE = Catalogue(
@@ -145,7 +145,7 @@ def test_one_task_a_row_needs_no_visible() -> None:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 8))
 def test_a_filled_sampler_has_whole_steps_and_every_row_once(lengths: list[int], step: int) -> None:
     tasks = _tasks(NextItems, [[1]], 5)
-    sampler = BucketSampler(np.array(lengths), step, 0, tasks, NOTHING)
+    sampler = StepSampler(np.array(lengths), step, 0, tasks, NOTHING)
     rows = list(sampler)
     assert len(rows) == len(sampler)
     assert len(rows) % step == 0

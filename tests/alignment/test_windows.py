@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrec.semantic_ids import Catalogue
-from genrec_alignment.pretraining.windows import IGNORED, BucketSampler, Collator, Windows
+from genrec_alignment.pretraining.windows import IGNORED, StepSampler, Collator, Windows
 
 ITEMS = 40
 CATALOGUE = Catalogue(
@@ -64,23 +64,26 @@ def test_windows_depend_on_seed_epoch_and_row_alone() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 8), st.integers(0, 2))
 def test_the_sampler_visits_every_row_once(lengths: list[int], batch: int, epoch: int) -> None:
-    sampler = BucketSampler(np.array(lengths), batch, 0, _windows([[1]], 5))
+    sampler = StepSampler(np.array(lengths), batch, 0, _windows([[1]], 5))
     sampler.set_epoch(epoch)
     assert sorted(sampler) == list(range(len(lengths)))
 
 
-def test_the_sampler_pads_less_than_a_shuffle_and_changes_with_the_epoch(rng: np.random.Generator) -> None:
-    lengths = rng.integers(1, 51, size=4000)
-    sampler = BucketSampler(lengths, 32, 0, _windows([[1]], 5))
-
-    def padding(order: list[int]) -> float:
-        blocks = lengths[np.array(order)[: len(order) // 32 * 32]].reshape(-1, 32)
-        return 1 - blocks.sum() / (blocks.max(axis=1) * 32).sum()
-
+def test_parts_of_a_step_pad_less_than_a_shuffle_and_steps_are_as_mixed_as_one(rng: np.random.Generator) -> None:
+    lengths = rng.integers(1, 51, size=4096)
+    sampler = StepSampler(lengths, 64, 0, _windows([[1]], 5))
     first = list(sampler)
     sampler.set_epoch(1)
     assert first != list(sampler)
-    assert padding(first) < 0.1 < padding(rng.permutation(4000).tolist())
+
+    def padding(order: list[int], rows: int) -> float:
+        blocks = lengths[np.array(order)].reshape(-1, rows)
+        return 1 - blocks.sum() / (blocks.max(axis=1) * rows).sum()
+
+    assert padding(first, 64) > 0.45
+    assert padding(first, 16) < 0.25
+    means = lengths[np.array(first)].reshape(-1, 64).mean(axis=1)
+    assert means.std() < 1.5 * lengths.std() / 8  # what 64 rows drawn at random have
 
 
 def test_order_noise_moves_near_items_only(rng: np.random.Generator) -> None:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
 
 from genrec_alignment.pretraining.config import TrainConfig
+
+
+_PASSES = 4
+
+
+def passes(config: TrainConfig) -> int:
+    """Return in how many parts a batch goes through the model before its one step.
+
+    On a CPU padding costs as much as what is real: so a batch, whose rows are sorted by length, goes through in
+    four parts, each as long as its longest row. The gradient is that of the whole. On a GPU each part would
+    wait for Python, and padding is cheap. A teacher contrasts the users of a part, and needs all of them.
+    """
+    if torch.accelerator.is_available() or config.teacher is not None:
+        return 1
+    return math.gcd(config.batch_size, _PASSES)
 
 
 def training_arguments(
@@ -27,8 +43,8 @@ def training_arguments(
         seed=seed,
         data_seed=seed,
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation,
+        per_device_train_batch_size=config.batch_size // passes(config),
+        gradient_accumulation_steps=config.gradient_accumulation * passes(config),
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type="cosine",

@@ -1,4 +1,4 @@
-"""The transformers Trainer with batches by length and validation by constrained beams."""
+"""The transformers Trainer with random steps and validation by constrained beams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.experts import load_figures
 from genrec_alignment.pretraining.tasks import NOTHING, Tasks
 from genrec_alignment.pretraining.validation import Validation
-from genrec_alignment.pretraining.windows import IGNORED, BucketSampler, Windows
+from genrec_alignment.pretraining.windows import IGNORED, StepSampler, Windows
 from genrec_alignment.teacher.alignment import HEAD, TeacherAlignment
 
 
@@ -104,7 +104,7 @@ class PretrainingTrainer(Trainer):
         del train_dataset  # it is always made of the rows
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         filler = NOTHING if isinstance(self.rows, Tasks) and self.args.world_size > 1 else None
-        return BucketSampler(self.rows.lengths, step, self.args.seed, self.rows, filler)
+        return StepSampler(self.rows.lengths, step, self.args.seed, self.rows, filler)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Return the metrics of the validation examples, and how long that took."""

@@ -94,15 +94,16 @@ class Windows:
         return window[np.argsort(places, kind="stable")]
 
 
-class BucketSampler(Sampler[int]):
-    """Yields every row once an epoch, neighbours of about equal length, buckets in random order.
+class StepSampler(Sampler[int]):
+    """Yields every row once an epoch, in random steps, each sorted by length.
 
-    Rows are shuffled, cut into pools of fifty batches, and sorted by length within a pool; the batches of a
-    pool are then shuffled. Its epoch sets the windows' epoch too.
+    So that the parts of a step (:func:`genrec_alignment.pretraining.arguments.passes`) hold rows of about equal
+    length. Steps of equal length would pad less still, and train far worse: on Amazon Beauty the NDCG@10 after four
+    epochs was .0345 instead of .0418 (docs/experiments.md). Its epoch sets the windows' epoch too.
 
     Args:
         lengths: the length of each row.
-        batch_size: rows of one step over all processes.
+        step_size: rows of one step over all processes.
         seed: the seed of the order.
         windows: what makes something of the rows in each epoch.
         filler: a row that stands for nothing and fills up the last step, so that several processes share it
@@ -112,13 +113,13 @@ class BucketSampler(Sampler[int]):
     def __init__(
         self,
         lengths: npt.NDArray[np.integer],
-        batch_size: int,
+        step_size: int,
         seed: int,
         windows: HasEpoch,
         filler: int | None = None,
     ) -> None:
         self.lengths = lengths
-        self.batch_size = batch_size
+        self.step_size = step_size
         self.seed = seed
         self.windows = windows
         self.filler = filler
@@ -128,28 +129,17 @@ class BucketSampler(Sampler[int]):
 
     @property
     def _missing(self) -> int:
-        return 0 if self.filler is None else -len(self.lengths) % self.batch_size
+        return 0 if self.filler is None else -len(self.lengths) % self.step_size
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the windows of an epoch."""
         self.windows.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.seed, self.windows.epoch])
-        order = rng.permutation(len(self.lengths))
-        pool = 50 * self.batch_size
-        batches: list[npt.NDArray[np.intp]] = []
-        for start in range(0, len(order), pool):
-            rows = order[start : start + pool]
-            rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
-            batches += [rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size)]
-        full, rest = (
-            [b for b in batches if len(b) == self.batch_size],
-            [b for b in batches if len(b) < self.batch_size],
-        )
-        rng.shuffle(full)  # type: ignore[arg-type]
-        for batch in [*full, *rest]:
-            yield from batch.tolist()
+        order = np.random.default_rng([self.seed, self.windows.epoch]).permutation(len(self.lengths))
+        for start in range(0, len(order), self.step_size):
+            rows = order[start : start + self.step_size]
+            yield from rows[np.argsort(-self.lengths[rows], kind="stable")].tolist()
         if self.filler is not None:
             yield from [self.filler] * self._missing
 
