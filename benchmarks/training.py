@@ -8,8 +8,8 @@ The work: the examples (history, next item) of users with geometrically distribu
 
 t5       what scripts with T5 do: every code of the history is a token, examples in random order, padded to the
          longest of the batch; gated feed-forward blocks, transformers' own attention
-ours     the encoder-decoder that reads both ways: an event is one vector, batches of about equal length; without
-         a table of item vectors, which T5 has not either
+ours     the encoder-decoder that reads both ways: an event is one vector; a step's examples sorted by length and
+         read in four parts; without a table of item vectors, which T5 has not either
 windows  the same with a causal encoder: all examples of a user in one row
 
 ``tokens/s`` counts the code tokens of the examples, 3 · (events of the history + 1) each, the same for all methods
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -42,10 +43,10 @@ from genrec.models.onerec.config import EncoderDecoderConfig, HistoryConfig
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.item_tasks import ItemWindows, NextItems
 from genrec_alignment.pretraining.tasks import Tasks, TrainingLog
-from genrec_alignment.pretraining.windows import StepSampler
+from genrec_alignment.pretraining.windows import IGNORED, StepSampler
 
 SIZES, ITEMS, HISTORY, MEAN_LENGTH = (256, 256, 256), 10_000, 50, 12
-LEVELS, PAD, FIRST = len(SIZES), 0, 2  # T5's token 1 is its end token
+LEVELS, PAD, FIRST, PARTS = len(SIZES), 0, 2, 4  # T5's token 1 is its end token
 Batch = dict[str, torch.Tensor]
 
 
@@ -108,14 +109,18 @@ def t5(size: Size) -> nn.Module:
     )
 
 
-def bucketed(tasks: Tasks, rows: int) -> Iterator[Batch]:
-    """Yield the batches of an epoch as our trainer makes them."""
+def in_parts(tasks: Tasks, rows: int) -> Iterator[list[Batch]]:
+    """Yield the parts of each step of an epoch as our trainer makes them."""
     order = list(StepSampler(tasks.lengths, rows, 0, tasks))
-    for at in range(0, len(order), rows):
-        yield tasks(order[at : at + rows])
+    size = max(1, rows // PARTS)
+    for start in range(0, len(order), rows):
+        step = order[start : start + rows]
+        parts = [tasks(step[at : at + size]) for at in range(0, len(step), size)]
+        count = sum(int((part["target_codes"][..., 0] != IGNORED).sum()) for part in parts)
+        yield [part | {"num_items_in_batch": torch.tensor(count)} for part in parts]
 
 
-def padded(tasks: Tasks, codes: np.ndarray, rows: int) -> Iterator[Batch]:
+def padded(tasks: Tasks, codes: np.ndarray, rows: int) -> Iterator[list[Batch]]:
     """Yield the same examples as token sequences in random order, padded to the longest of each batch."""
     tokens = codes + FIRST + np.cumsum([0, *SIZES[:-1]])
     order = np.random.default_rng(1).permutation(len(tasks))
@@ -126,14 +131,14 @@ def padded(tasks: Tasks, codes: np.ndarray, rows: int) -> Iterator[Batch]:
         ended = [torch.cat([source, torch.ones(1, dtype=torch.int64)]) for source in sources]
         ids = nn.utils.rnn.pad_sequence(ended, batch_first=True, padding_value=PAD)
         labels = torch.from_numpy(tokens[[int(one.targets[0, 0]) for one in examples]])
-        yield {"input_ids": ids, "attention_mask": (ids != PAD).long(), "labels": labels}
+        yield [{"input_ids": ids, "attention_mask": (ids != PAD).long(), "labels": labels}]
 
 
 class Method:
-    """A model with its optimizer and its way to make batches."""
+    """A model with its optimizer and its way to make the batches of each step."""
 
-    def __init__(self, model: nn.Module, batches: Callable[[], Iterator[Batch]], math: bool) -> None:
-        self.model, self.batches, self.math = model.train(), batches, math
+    def __init__(self, model: nn.Module, steps: Callable[[], Iterator[list[Batch]]], math: bool) -> None:
+        self.model, self.steps, self.math = model.train(), steps, math
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def loss(self, batch: Batch, bfloat16: bool) -> torch.Tensor:
@@ -146,8 +151,9 @@ class Method:
     def epoch(self, bfloat16: bool) -> float:
         """Train on all examples once; return the seconds."""
         started = time.perf_counter()
-        for batch in self.batches():
-            self.loss(batch, bfloat16).backward()
+        for step in self.steps():
+            for batch in step:
+                self.loss(batch, bfloat16).backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -156,7 +162,7 @@ class Method:
     def flops(self) -> int:
         """Return the operations of the matrix products of one epoch's forward and backward passes."""
         with FlopCounterMode(display=False) as counter:
-            for batch in self.batches():
+            for batch in itertools.chain.from_iterable(self.steps()):
                 self.loss(batch, False).backward()
         self.optimizer.zero_grad()
         return counter.get_total_flops()
@@ -189,8 +195,8 @@ def main() -> None:
     window_batch = max(1, size.batch * len(windows) // len(examples))
     methods = {
         "t5": Method(t5(size), lambda: padded(examples, catalogue.codes, size.batch), math=False),
-        "ours": Method(ours(size, catalogue, False), lambda: bucketed(examples, size.batch), math=True),
-        "windows": Method(ours(size, catalogue, True), lambda: bucketed(windows, window_batch), math=True),
+        "ours": Method(ours(size, catalogue, False), lambda: in_parts(examples, size.batch), math=True),
+        "windows": Method(ours(size, catalogue, True), lambda: in_parts(windows, window_batch), math=True),
     }
     print(f"{len(examples):,} examples, {tokens:,} code tokens, {torch.get_num_threads()} threads")
     for name, method in methods.items():
@@ -205,7 +211,7 @@ def main() -> None:
 def measure(methods: dict[str, Method], tokens: int, rounds: int, bfloat16: bool) -> dict[str, Any]:
     """Return tokens a second of every method, ratios to T5, and the floor."""
     for method in methods.values():
-        batch = next(method.batches())
+        batch = next(method.steps())[0]
         method.loss(batch, bfloat16).backward()  # warm
     times = [{name: method.epoch(bfloat16) for name, method in methods.items()} for _ in range(rounds)]
     row: dict[str, Any] = {"tokens_per_second": {}, "over_t5": {}, "gflops": {}}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrec.semantic_ids import Catalogue
-from genrec_alignment.pretraining.windows import IGNORED, StepSampler, Collator, Windows
+from genrec_alignment.pretraining.windows import IGNORED, Collator, StepSampler, Windows
 
 ITEMS = 40
 CATALOGUE = Catalogue(

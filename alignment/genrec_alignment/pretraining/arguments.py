@@ -10,7 +10,6 @@ from transformers import TrainingArguments
 
 from genrec_alignment.pretraining.config import TrainConfig
 
-
 _PASSES = 4
 
 
