@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrec.semantic_ids import Catalogue
+from genrec_alignment.pretraining.arguments import passes
+from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.windows import IGNORED, Collator, StepSampler, Windows
 
 ITEMS = 40
@@ -112,3 +114,14 @@ def test_a_history_of_nothing_gives_no_rows() -> None:
     with pytest.raises(ValueError, match="codes must be"):
         Catalogue(["a"], np.zeros((2, 2), np.int32), (5, 8), ["a"])
     assert len(_windows([[], []], 5).as_dataset()) == 0
+
+
+def test_a_batch_is_read_in_parts_where_lengths_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    alike, apart = np.full(100, 50), np.arange(100)
+    assert passes(TrainConfig(batch_size=32), apart) == 4
+    assert passes(TrainConfig(batch_size=32), alike) == 1
+    assert passes(TrainConfig(batch_size=6), apart) == 2
+    assert passes(TrainConfig(batch_size=5), apart) == 1
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert passes(TrainConfig(batch_size=32), apart) == 1

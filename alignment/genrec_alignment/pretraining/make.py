@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import time
@@ -22,7 +21,6 @@ from genrec.data.features import Features
 from genrec.errors import ArtifactError, ConfigError, MissingPackageError
 from genrec.models import DecoderConfig, Generator, build_generator
 from genrec.models.onerec.history.inputs import fit_features
-from genrec.processes import process_share
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.arguments import training_arguments
@@ -34,7 +32,6 @@ from genrec_alignment.pretraining.dropout import add_dropout
 from genrec_alignment.pretraining.experts import BalanceExperts
 from genrec_alignment.pretraining.progress import Progress
 from genrec_alignment.pretraining.rows import training_rows
-from genrec_alignment.pretraining.tasks import Tasks
 from genrec_alignment.pretraining.trainer import HistoryTrainer, PretrainingTrainer
 from genrec_alignment.pretraining.unseen import blank_unseen_items
 from genrec_alignment.pretraining.validation import validation_of
@@ -138,7 +135,7 @@ def _trainer(
         rows,
         validation,
         config,
-        args=training_arguments(config, seed, partial, _steps_per_epoch(config, rows), validation.metric),
+        args=training_arguments(config, seed, partial, rows.lengths, validation.metric),
         data_collator=Collator(catalogue.vocabulary.pad_id) if isinstance(rows, Windows) else rows,
         callbacks=[EarlyStoppingCallback(config.patience), BalanceExperts],
     )
@@ -157,11 +154,6 @@ def _trainer(
 
 def _features(config: TrainConfig, dataset: Dataset) -> Features | None:
     return None if isinstance(config.model, DecoderConfig) else fit_features(dataset, config.model.history)
-
-
-def _steps_per_epoch(config: TrainConfig, rows: Windows | Tasks) -> int:
-    _, processes = process_share()
-    return math.ceil(len(rows.lengths) / (config.batch_size * config.gradient_accumulation * processes))
 
 
 def _write(
