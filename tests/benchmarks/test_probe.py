@@ -30,13 +30,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def planted_run(tmp_path: Path) -> Path:
-    return make_planted_run(tmp_path / "run")
-
-
-@pytest.fixture
-def planted_catalogue(planted_run: Path) -> Catalogue:
-    return Catalogue.load(planted_run / "semantic_ids")
+def catalogue(tmp_path: Path) -> Catalogue:
+    return Catalogue.load(make_planted_run(tmp_path / "run") / "semantic_ids")
 
 
 @pytest.fixture
@@ -58,14 +53,14 @@ def _generator(kind: str, catalogue: Catalogue) -> Generator:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("kind", ["encoder_decoder", "lazy_decoder"])
 def test_the_loss_of_histories_is_the_models_own(
-    probe: ModuleType, planted_catalogue: Catalogue, kind: str, smoothing: float
+    probe: ModuleType, catalogue: Catalogue, kind: str, smoothing: float
 ) -> None:
-    generator = _generator(kind, planted_catalogue)
+    generator = _generator(kind, catalogue)
     lists = [[0, 1, 2], [5, 4, 3, 2, 1, 0, 7], [3]]
     log = TrainingLog(
         np.concatenate(lists).astype(np.int32), np.split(np.arange(11), np.cumsum([len(one) for one in lists])[:-1])
     )
-    rows = ItemWindows(log, planted_catalogue, np.arange(1, len(planted_catalogue) + 1), LENGTH, seed=0)
+    rows = ItemWindows(log, catalogue, np.arange(1, len(catalogue) + 1), LENGTH, seed=0)
     batch = rows([0, 1, 2])
     items = torch.full((3, LENGTH + 1), -1)
     for at, one in enumerate(lists):
@@ -78,10 +73,10 @@ def test_the_loss_of_histories_is_the_models_own(
     torch.testing.assert_close(cut, generator.model(**batch, label_smoothing=smoothing).loss)
 
 
-def test_the_loss_of_a_stock_decoder_is_its_own(probe: ModuleType, planted_catalogue: Catalogue) -> None:
-    generator = _generator("decoder", planted_catalogue)
+def test_the_loss_of_a_stock_decoder_is_its_own(probe: ModuleType, catalogue: Catalogue) -> None:
+    generator = _generator("decoder", catalogue)
     lists = [[0, 1, 2], [5, 4, 3, 2, 1, 0]]
-    tokens = [[generator.vocabulary.bos_id, *planted_catalogue.tokens[one].ravel().tolist()] for one in lists]
+    tokens = [[generator.vocabulary.bos_id, *catalogue.tokens[one].ravel().tolist()] for one in lists]
     batch = Collator(generator.vocabulary.pad_id)([{"input_ids": one} for one in tokens])
     items = torch.full((2, LENGTH), -1)
     for at, one in enumerate(lists):
@@ -91,9 +86,9 @@ def test_the_loss_of_a_stock_decoder_is_its_own(probe: ModuleType, planted_catal
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_probe_learns(probe: ModuleType, planted_run: Path, kind: str) -> None:
+def test_a_probe_learns(probe: ModuleType, tmp_path: Path, kind: str) -> None:
     config = _config(kind, epochs=6, validate_every=3, batch_size=16, learning_rate=1e-2, warmup_steps=1)
-    told = probe.probe(planted_run, config, seed=0, most_steps=4, most_users=30)
+    told = probe.probe(make_planted_run(tmp_path / "run"), config, seed=0, most_steps=4, most_users=30)
     losses = [entry["loss"] for entry in told["validation"]]
     assert [entry["epoch"] for entry in told["validation"]] == [3, 6]
     assert losses[1] < losses[0]
