@@ -111,8 +111,8 @@ def _training(run: Path) -> Row:
 
 
 def _fitting(job: Job, results: Row, model: str) -> Row:
-    """Return the figures of a baseline; only SASRec has parameters worth counting."""
-    parameters = 0
+    """Return the figures of a baseline; parameters are counted for SASRec only."""
+    parameters = None
     if model == "sasrec":
         from genrec.models.sasrec import SasrecConfig
         from genrec.models.sasrec.network import SasrecModel

@@ -19,24 +19,12 @@ from pathlib import Path
 
 import yaml
 from experiments import Job, Sections, merged, read_rows, run_jobs, table
+from published import PUBLISHED
 
 MODELS = ("decoder", "encoder_decoder", "lazy_decoder")
 FILES = {"beauty": "Beauty", "sports": "Sports"}
 FIGURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 ROOT = Path(__file__).resolve().parents[1]
-# As published on the same sequences: recall@10 and ndcg@10.
-PUBLISHED = {
-    "beauty": {
-        "TIGER": (0.0648, 0.0384),
-        "ActionPiece": (0.0775, 0.0424),
-        "OneRec-Think": (0.0791, 0.0471),
-    },
-    "sports": {
-        "TIGER": (0.0400, 0.0225),
-        "ActionPiece": (0.0500, 0.0264),
-        "OneRec-Think": (0.0412, 0.0239),
-    },
-}
 SAMPLE_USERS = 1500
 SMALL: Sections = {
     "tokenize": {"encoders": {"text": {"weight": 0}}, "collisions": {"max_group": 2000}},
@@ -50,7 +38,7 @@ def main() -> None:
     options = _options()
     if not options.table:
         jobs = [
-            _job(options, data, model, seed)
+            job_of(options, data, model, seed)
             for seed, data in itertools.product(options.seeds, options.data)
             for model in (*(["sasrec"] if options.sasrec else []), *options.model)
         ]
@@ -58,7 +46,7 @@ def main() -> None:
     rows = read_rows(options.results)
     print(table(rows, ("data", "model"), FIGURES))
     for data in sorted({row["data"] for row in rows}):
-        known = "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (r, n) in PUBLISHED[data].items())
+        known = "; ".join(f"{name} {r:.4f} / {n:.4f}" for name, (_, _, r, n) in PUBLISHED[data].items())
         print(f"\nPublished for {data}, recall@10 / ndcg@10: {known}")
 
 
@@ -82,8 +70,21 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _job(options: argparse.Namespace, data: str, model: str, seed: int) -> Job:
-    log = options.data_folder / f"{FILES[data]}.seq.txt"
+def log_of(folder: Path, data: str) -> Path:
+    """Return the file of a dataset's sequences, or say where it comes from."""
+    log = folder / f"{FILES[data]}.seq.txt"
+    if not log.is_file():
+        raise SystemExit(
+            f"{log} is not there. Name the folder that holds it: --data-folder FOLDER. It has the sequences of "
+            "S3-Rec (github.com/RUCAIBox/CIKM2020-S3Rec), a user and then items on each line, and "
+            f"{FILES[data]}.items.tsv beside them (docs/data.md)."
+        )
+    return log
+
+
+def job_of(options: argparse.Namespace, data: str, model: str, seed: int) -> Job:
+    """Return the job of a generator or of SASRec; ``options`` are those of this program."""
+    log = log_of(options.data_folder, data)
     if options.small:
         log = _sample(log, options.folder)
     source = {"data": {"source": "sequences", "path": str(log), "split": {"by": "leave_one_out"}}}

@@ -78,7 +78,7 @@ def test_settings_of_generators_are_valid(load: Any, tmp_path: Path, model: str)
     (tmp_path / "Sports.items.tsv").write_text("item_id\ttitle\n")
     folders = ["--data-folder", str(tmp_path), "--folder", str(tmp_path / "runs")]
     program = load("generators", "--small", *folders)
-    job = program._job(program._options(), "sports", model, 4)
+    job = program.job_of(program._options(), "sports", model, 4)
     _is_valid(job.sections, tmp_path / "settings.yaml")
     assert job.sections["evaluate"]["baselines"] == (["sasrec"] if model == "sasrec" else [])
     assert ("train" in job.sections) == (model != "sasrec")
