@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from genrec.errors import ArtifactError
-from genrec.runs import open_artifact
+from genrec.runs import Manifest, open_artifact
 from genrec_eval.protocols import load_protocol
-from genrec_eval.results import RESULTS_FILE
+from genrec_eval.results import GENERATOR, RESULTS_FILE
 from genrec_eval.statistics import mean_and_sd
 from genrec_eval.verify import verify_evaluation
 
@@ -22,8 +22,11 @@ METRICS = ("recall@5", "ndcg@5", "recall@10", "ndcg@10", "coverage@10")
 def rows_of(run: Path) -> list[Row]:
     """Return a row for every model of a run's evaluation, after it was verified.
 
+    A generator has the name of its kind, such as ``decoder``.
+
     Raises:
-        ArtifactError: if it was not measured by a protocol, or its files are not what was written.
+        ArtifactError: if it was not measured by a protocol, its files are not what was written, or its generator
+            is not there any more.
     """
     verify_evaluation(run)
     manifest = open_artifact(run / "evaluation", "evaluation")
@@ -39,7 +42,7 @@ def rows_of(run: Path) -> list[Row]:
     return [
         {
             "protocol": protocol,
-            "model": model,
+            "model": _generator_kind(run, manifest) if model == GENERATOR else model,
             "seed": results["seed"],
             "command": again.format(model) if model in results["parameters"] else made,
             "commit": manifest.git_commit,
@@ -48,6 +51,17 @@ def rows_of(run: Path) -> list[Row]:
         }
         for model, figures in results["metrics"].items()
     ]
+
+
+def _generator_kind(run: Path, evaluation: Manifest) -> str:
+    """Return the kind of the generator that was measured, from its manifest."""
+    generator = open_artifact(run / GENERATOR, GENERATOR)
+    if generator.digest != evaluation.inputs[GENERATOR]:
+        raise ArtifactError(
+            f"{run / GENERATOR} is not the generator that {run / 'evaluation'} is about.",
+            f"Measure it again: genrec evaluate --run {run} --protocol NAME",
+        )
+    return str(generator.config.get("model", {}).get("kind", GENERATOR))
 
 
 def leaderboard(rows: Iterable[Row]) -> list[Row]:

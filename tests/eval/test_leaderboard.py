@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from genrec.errors import ArtifactError
+from genrec.runs import new_artifact, open_artifact
 from genrec_eval import leaderboard as board
 from genrec_eval.comparisons import clear_winner, comparisons, leading_cut_off
 from genrec_eval.config import EvaluateConfig
@@ -73,6 +74,21 @@ def test_rows_become_means_over_seeds(run: Path, tmp_path: Path, monkeypatch: py
     assert page.startswith("## mine\n\nMine.\n")
     assert "| popularity | " in page
     assert "± 0.1414" in page
+
+
+def test_a_generator_has_the_name_of_its_kind(tmp_path: Path) -> None:
+    for kind in ("decoder", "lazy_decoder"):
+        with new_artifact(tmp_path / "generator", "generator", {"model": {"kind": kind}}) as draft:
+            (draft.path / "config.json").write_text("{}")
+        generator = open_artifact(tmp_path / "generator", "generator")
+        with new_artifact(tmp_path / "evaluation", "evaluation", {}, {"generator": generator.digest}) as draft:
+            (draft.path / "results.json").write_text("{}")
+        assert board._generator_kind(tmp_path, open_artifact(tmp_path / "evaluation", "evaluation")) == kind
+    evaluation = open_artifact(tmp_path / "evaluation", "evaluation")
+    with new_artifact(tmp_path / "generator", "generator", {"model": {}}) as draft:
+        (draft.path / "config.json").write_text("[]")
+    with pytest.raises(ArtifactError, match="not the generator that"):
+        board._generator_kind(tmp_path, evaluation)
 
 
 def test_only_a_clear_winner_is_marked() -> None:
