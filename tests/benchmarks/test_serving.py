@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -64,15 +66,40 @@ def test_the_table_compares_with_the_tree_search(program: ModuleType, monkeypatc
 
 
 def test_an_open_loop_asks_as_often_as_it_is_told(program: ModuleType, tmp_path: Path) -> None:
-    async def measured(address: str) -> tuple[list[float], int]:
-        client = program.Client(address)
-        taken = await program.open_loop(client, ["ann", "bob"], rate=50, seconds=0.5)
+    async def measured(address: str, bodies: list[bytes]) -> tuple[list[float], int]:
+        client = program.Client(address, "/v1/recommend", bodies)
+        taken = await open_loop.open_loop(client, rate=200, seconds=0.6)
         client.close()
         return taken, client.failed
 
-    with listening(write_run(tmp_path / "run")) as address:
-        taken, failed = asyncio.run(measured(address))
+    run, open_loop = write_run(tmp_path / "run"), importlib.import_module("open_loop")
+    with listening(run) as address:
+        taken, failed = asyncio.run(measured(address, program.genrec_bodies(run)))
+        assert asyncio.run(measured(address, [b"{}"]))[1] == 120
     assert failed == 0
-    assert len(taken) == 25
+    assert len(taken) == 120
     assert min(taken) > 0
-    assert program.percentiles([0.001, 0.002, 0.003], 9)["p50_ms"] == 2.0
+    assert open_loop.percentiles([0.001, 0.002, 0.003], 9)["p50_ms"] == 2.0
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="there is no vLLM here")
+def test_vllms_own_server_is_asked_for_the_same_lists(
+    program: ModuleType, engines: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asked(address: str, bodies: list[bytes]) -> list[list[str]]:
+        client = program.Client(address, "/v1/completions", bodies)
+        answers = [json.loads(await client.ask(at)) for at in range(len(bodies))]
+        client.close()
+        return [[choice["text"] for choice in answer["choices"]] for answer in answers]
+
+    monkeypatch.setattr(importlib.import_module("servers"), "WIDTH", 4)  # vLLM compares twice as many tokens
+    run = write_run(tmp_path / "run", "for_vllm")
+    recommender = Recommender.from_pretrained(run / "generator", device="cpu")
+    histories = engines.histories_of(run, recommender.catalogue, 3)
+    wanted = recommender.recommend(histories, 4, 4).items
+    with program.vllm_server(run) as address:
+        found = asyncio.run(asked(address, program.vllm_bodies(run)))
+    assert found == [[recommender.catalogue.sid(item) for item in row] for row in wanted]

@@ -38,6 +38,7 @@ LOG = {
 }
 MODELS: dict[str, ModelConfig] = {
     "decoder": DecoderConfig(hidden_size=8, intermediate_size=8, layers=1, heads=2),
+    "for_vllm": DecoderConfig(hidden_size=64, intermediate_size=8, layers=1, heads=2),  # heads of 32 and more
     "lazy_decoder": LazyDecoderConfig(hidden_size=8, intermediate_size=8, heads=2),
 }
 
