@@ -85,6 +85,17 @@ def test_settings_of_the_dataset_are_compared(dataset: Dataset, file: Path) -> N
     ]
 
 
+def test_a_protocol_without_the_data_checks_settings_alone(dataset: Dataset) -> None:
+    protocol, _ = load_protocol("etegrec-instruments")
+    assert protocol.dataset is None
+    assert protocol.history_length == 50
+    core = {"min_user_interactions": 5, "min_item_interactions": 5}
+    dataset.manifest.config.update({"filters": core, "split": {"by": "leave_one_out"}, "sessions": {}})
+    assert differences(protocol, dataset) == []
+    dataset.manifest.config["filters"] = {"min_user_interactions": 5}
+    assert differences(protocol, dataset) == ["data.filters.min_item_interactions is 1, not 5"]
+
+
 def test_a_generator_of_other_data_is_refused(dataset: Dataset, file: Path) -> None:
     protocol, _ = load_protocol(str(file))
     path = dataset.path.parent / "generator"
