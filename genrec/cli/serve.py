@@ -39,6 +39,8 @@ def serve(
     `POST /v1/recommend` takes a stored user, item ids or titles, one or several at once; `POST /v1/feedback` adds
     to users' histories, which are kept in `feedback.sqlite` of the run folder, or in PostgreSQL or Redis
     (`serve.histories`); `/openapi.json` describes all of it.
+    `serve.models.NAME=FOLDER` serves a further generator of the same catalogue: the page offers both, and a request
+    may say `"model": "NAME"`.
     New versions of the catalogue (`genrec catalogue`) are served as soon as they are there. `/metrics` is for
     Prometheus. If the environment variable GENREC_TOKEN is set, requests need it as their bearer token.
 
@@ -48,6 +50,8 @@ def serve(
     Example: `genrec serve --run runs/demo`
 
     Example: `genrec serve --run runs/demo --port 9000 serve.host=0.0.0.0 serve.max_batch=32`
+
+    Example: `genrec serve --run runs/demo serve.models.aligned=runs/demo/align`
     """
     ports = [] if port is None else [f"serve.port={port}"]
     call = invoke(config, run, [*(overrides or []), *ports], dry_run=dry_run, as_json=as_json)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 class Versions(BaseModel):
     """What an answer was made with."""
 
+    name: str = Field(description="The model, as requests call it.")
     model: str = Field(description="Digest of the generator's artefact.")
     catalogue: int = Field(description="Number of the catalogue's version: genrec catalogue history.")
     catalogue_digest: str
@@ -105,6 +106,12 @@ class BatchAnswer(BaseModel):
     request_id: str
     versions: Versions
     results: list[Recommendation]
+
+
+class ModelsAnswer(BaseModel):
+    """The models that answer here; the first one does where a request names none."""
+
+    models: list[Versions]
 
 
 class ItemAnswer(BaseModel):

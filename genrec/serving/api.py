@@ -44,19 +44,27 @@ Many = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="How many at most."
 @router.post(
     "/recommend", response_model=answers.RecommendAnswer | answers.BatchAnswer, responses=BUSY, summary="Recommend"
 )
-async def recommend(body: Annotated[RecommendBody, Body()], service: Served) -> Response:
+async def recommend(body: Annotated[RecommendBody, Body()], request: Request, service: Served) -> Response:
     """Return ranked items or sessions for one history, or for each of several.
 
     Ids and titles that do not exist are left out and named in `ignored`. Where nothing of a history is known the
-    answer is what the generator expects a history to begin with, and `cold_start` is true.
+    answer is what the generator expects a history to begin with, and `cold_start` is true. `model` names one of
+    the models of `GET /v1/models`, and `versions.name` the one that answered.
     """
     several = isinstance(body, RecommendBatch)
     requests = body.requests if isinstance(body, RecommendBatch) else [body]
     deployment, found = await service.recommend(requests)
+    request.state.deployment = deployment
     common = {"request_id": uuid.uuid4().hex, "versions": versions_of(deployment)}
     if several:
         return _json(answers.BatchAnswer(**common, results=found))
     return _json(answers.RecommendAnswer(**dict(found[0]), **common))
+
+
+@router.get("/models")
+def models(service: Served) -> answers.ModelsAnswer:
+    """Return the models that answer here; the first one does where a request names none."""
+    return answers.ModelsAnswer(models=[versions_of(model.live.current) for model in service.models.values()])
 
 
 @router.get("/items/{item_id:path}", responses=UNKNOWN)

@@ -86,7 +86,7 @@ def _add_operations(app: FastAPI, service: Service) -> None:
     async def readyz(response: Response) -> Ready:
         """Say whether requests are answered; 503 while they are not."""
         response.status_code = 200 if service.ready else 503
-        return Ready(ready=service.ready, versions=versions_of(service.live.current), problem=service.live.problem)
+        return Ready(ready=service.ready, versions=versions_of(service.live.current), problem=service.problem)
 
     @app.get("/metrics", tags=["operations"], response_class=Response)
     def metrics() -> Response:

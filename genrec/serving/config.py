@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from genrec.config import Section
 from genrec.decoding.engines.base import ENGINES
@@ -44,6 +45,11 @@ class ServeConfig(Section):
         "auto", description="Where the model runs; vLLM chooses for itself."
     )
     engine: str = Field("tree", description="What runs the model: tree, vllm or hf; see genrec recommend --help.")
+    models: dict[str, str] = Field(
+        default={},
+        description="Further generators of the same catalogue, by the name that requests give: the folder of a "
+        "run, of an alignment, or of a generator.",
+    )
 
     @field_validator("engine")
     @classmethod
@@ -51,3 +57,17 @@ class ServeConfig(Section):
         if engine not in ENGINES:
             raise ValueError(f"unknown engine {engine!r}.{suggest(engine, ENGINES)}")
         return engine
+
+    @field_validator("models")
+    @classmethod
+    def _plain_names(cls, models: dict[str, str]) -> dict[str, str]:
+        for name in models:
+            if not re.fullmatch(r"[\w.-]{1,64}", name):
+                raise ValueError(f"a model is called {name!r}; use letters, digits, '.', '_' and '-', at most 64")
+        return models
+
+    @model_validator(mode="after")
+    def _one_vllm(self) -> ServeConfig:
+        if self.models and self.engine == "vllm":
+            raise ValueError("vLLM bears one model a process: leave serve.models out, or take serve.engine=tree")
+        return self

@@ -30,6 +30,7 @@ class Deployment:
     """A model with one version of the catalogue. Item indices of one deployment mean nothing in another.
 
     Args:
+        name: what requests call the model.
         recommender: with this version's catalogue; nobody calls its ``use``.
         model: the digest of the generator's artefact.
         number: the catalogue's version.
@@ -37,6 +38,7 @@ class Deployment:
         form: how a model that was trained to think is asked; None for others.
     """
 
+    name: str
     recommender: Recommender
     model: str
     number: int
@@ -107,6 +109,7 @@ class Live:
     hold the old deployment finish with it.
 
     Args:
+        name: what requests call the model.
         recommender: the model with the catalogue that it was trained on.
         model: the digest of the generator's artefact.
         ids: the digest of the ``semantic_ids`` that the generator was trained on.
@@ -119,6 +122,7 @@ class Live:
 
     def __init__(
         self,
+        name: str,
         recommender: Recommender,
         model: str,
         ids: str | None = None,
@@ -127,7 +131,7 @@ class Live:
         form: ThoughtForm | None = None,
     ) -> None:
         self._ids, self._store = ids, CatalogueStore(run) if run is not None else None
-        self.current = _built(Deployment(recommender, model, 1, domains or {}, form))
+        self.current = _built(Deployment(name, recommender, model, 1, domains or {}, form))
         self.swaps, self.problem = 0, ""
         self._lock = threading.Lock()
         self.take_latest()
@@ -157,12 +161,13 @@ class Live:
             taken = self.take_latest()
         except (GenrecError, OSError, ValueError) as error:
             if str(error) != self.problem:
-                remark(f"The catalogue's latest version is not served: {error}")
+                remark(f"{self.current.name}: the catalogue's latest version is not served: {error}")
             self.problem = str(error)
             return False
         self.problem = ""
         if taken:
-            remark(f"Catalogue version {self.current.number}: {len(self.current.catalogue):,} items.")
+            items = f"{len(self.current.catalogue):,} items"
+            remark(f"{self.current.name}: catalogue version {self.current.number}, {items}.")
         return taken
 
     def _refuse_other_ids(self, store: CatalogueStore) -> None:

@@ -120,7 +120,7 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_SAFE, *self._versions()]
+                message["headers"] = [*message["headers"], *_SAFE, *self._versions(scope)]
             await send(message)
 
         try:
@@ -130,9 +130,10 @@ class Watch:
             route = getattr(scope.get("route"), "path", "other")
             self._service.metrics.requests.labels(route, str(status)).observe(time.perf_counter() - started)
 
-    def _versions(self) -> list[tuple[bytes, bytes]]:
-        current = self._service.live.current
-        model, number = current.model[:12].encode(), str(current.number).encode()
+    def _versions(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Return what the answer was made with: what its route says, else the run's own model."""
+        used = scope.get("state", {}).get("deployment") or self._service.live.current
+        model, number = used.model[:12].encode(), str(used.number).encode()
         return [(b"x-genrec-model", model), (b"x-genrec-catalogue", number)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from genrec.console import remark
 from genrec.data.dataset import Dataset
 from genrec.decoding.recommender import Recommender
 from genrec.decoding.think.form import ThoughtForm
-from genrec.errors import ArtifactError
+from genrec.errors import ArtifactError, ConfigError
 from genrec.models.generator import local_folder
 from genrec.runs import Manifest, open_artifact
 from genrec.runs.artifact import digest_files
@@ -20,7 +21,7 @@ from genrec.serving.config import ServeConfig
 from genrec.serving.deployment import Domains, Live
 from genrec.serving.histories import People, open_histories
 from genrec.serving.neighbours import Neighbours
-from genrec.serving.service import Service
+from genrec.serving.service import Model, Service
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".webp"}
 
@@ -33,7 +34,7 @@ def load_service(
     *,
     apart: bool = False,
 ) -> Service:
-    """Load a run's generator, catalogue, users and vectors.
+    """Load a run's generator, catalogue, users and vectors, and the further generators of ``serve.models``.
 
     Args:
         run: the run folder; its ``dataset`` and ``semantic_ids`` may be missing.
@@ -45,21 +46,57 @@ def load_service(
 
     Raises:
         ArtifactError: if an artefact is missing, not what was written, or does not fit the others.
-        ConfigError: if ``serve.histories`` names no store.
+        ConfigError: if ``serve.histories`` names no store, or two models have one name.
         MissingPackageError: if ``serve.engine`` needs a package that is not installed.
     """
-    folder = local_folder(generator or run / "generator")
-    manifest = _whole(folder, "generator")
+    own = local_folder(generator or run / "generator")
+    name = run.resolve().name
+    if name in config.models:
+        raise ConfigError(f"serve.models has a {name!r}, as the run itself is called.", "Give it another name.")
     dataset = _dataset(run)
+    loaded = [_loaded(name, own, config, apart)]
+    for other, folder in config.models.items():
+        loaded.append(_loaded(other, _generator_of(Path(folder)), config, apart))
+        _check_same_catalogue(loaded[0], loaded[-1])
+    store, domains, ids = open_histories(config.histories, run), _domains(dataset), loaded[0].ids
+    models = {}
+    for one in loaded:
+        live = Live(one.name, one.recommender, one.digest, ids, run, domains, one.form)
+        models[one.name] = Model(live, People(store, dataset, one.recommender.generator.features))
+    return Service(models, _neighbours(run / "semantic_ids"), config, _pictures(dataset), terms)
+
+
+class _Loaded(NamedTuple):
+    name: str
+    folder: Path
+    recommender: Recommender
+    digest: str
+    ids: str | None  # the digest of the semantic IDs that it was trained on
+    form: ThoughtForm | None
+
+
+def _loaded(name: str, folder: Path, config: ServeConfig, apart: bool) -> _Loaded:
+    manifest = _whole(folder, "generator")
     device = None if config.device == "auto" else config.device
     form = _form(folder, config.engine)
     apart = apart and config.engine == "tree" and form is None
     recommender = Recommender.from_pretrained(folder, config.max_batch, config.engine, device=device, apart=apart)
-    ids, domains = manifest.inputs.get("semantic_ids"), _domains(dataset)
-    live = Live(recommender, manifest.digest, ids, run, domains, form)
-    neighbours = _neighbours(run / "semantic_ids")
-    people = People(open_histories(config.histories, run), dataset, recommender.generator.features)
-    return Service(live, people, neighbours, config, _pictures(dataset), terms)
+    return _Loaded(name, folder, recommender, manifest.digest, manifest.inputs.get("semantic_ids"), form)
+
+
+def _generator_of(folder: Path) -> Path:
+    """Return the generator of a run or of an alignment, or the folder itself if it is one."""
+    return local_folder(folder / "generator" if (folder / "generator").is_dir() else folder)
+
+
+def _check_same_catalogue(own: _Loaded, other: _Loaded) -> None:
+    ours, theirs = own.recommender.catalogue, other.recommender.catalogue
+    if ours.digest != theirs.digest:
+        raise ArtifactError(
+            f"serve.models.{other.name}: {other.folder} was trained on another catalogue ({len(theirs):,} items of "
+            f"{theirs.codes.shape[1]} codes) than {own.folder} ({len(ours):,} of {ours.codes.shape[1]}).",
+            "Serve it by itself, or train it on the same semantic IDs.",
+        )
 
 
 def _form(folder: Path, engine: str) -> ThoughtForm | None:

@@ -39,6 +39,11 @@ class RecommendRequest(Message):
     titles: Annotated[list[Name], Field(max_length=MOST_TITLES)] | None = Field(
         None, description="Titles as people type them, oldest first."
     )
+    model: Name | None = Field(
+        None,
+        description="Who answers, by its name in GET /v1/models; the run's own unless told.",
+        examples=["aligned"],
+    )
     k: int | None = Field(None, ge=1, le=512, description="Items wanted (10), or sessions (1).")
     session: int | None = Field(None, ge=1, le=20, description="Recommend sessions of so many items.")
     beams: int = Field(50, ge=1, le=512, description="Width of the search; at least k.")
@@ -65,13 +70,19 @@ class RecommendRequest(Message):
 
 
 class RecommendBatch(Message):
-    """Several requests; they are answered in their order."""
+    """Several requests of one model; they are answered in their order."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"requests": [{"user_id": "42"}, {"history": ["50"], "k": 3}]}]}
     )
 
     requests: Annotated[list[RecommendRequest], Field(min_length=1, max_length=MOST_REQUESTS)]
+
+    @model_validator(mode="after")
+    def _one_model(self) -> RecommendBatch:
+        if len({request.model for request in self.requests}) > 1:
+            raise ValueError("the requests of a batch are for one model: give all of them the same")
+        return self
 
 
 def _one_or_batch(body: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -14,13 +15,16 @@ class Metrics:
     """Counters and histograms of one service, in a registry of its own.
 
     Args:
-        model: the digest of the generator.
+        models: the digest of each generator, by name.
         waiting: returns how many requests wait.
-        catalogue: returns the version in use, its items, and how often it was swapped.
+        catalogue: returns of the model of a name: the version in use, its items, how often it was swapped.
     """
 
     def __init__(
-        self, model: str, waiting: Callable[[], int], catalogue: Callable[[], tuple[int, int, int]]
+        self,
+        models: Mapping[str, str],
+        waiting: Callable[[], int],
+        catalogue: Callable[[str], tuple[int, int, int]],
     ) -> None:
         self.registry = CollectorRegistry()
         own = self.registry
@@ -29,22 +33,32 @@ class Metrics:
         )
         self.refused = Counter("genrec_refused", "Requests that were refused.", ["reason"], registry=own)
         self.batches = Histogram(
-            "genrec_batch_requests", "Requests searched at once.", buckets=_COUNTS, registry=own
+            "genrec_batch_requests", "Requests searched at once.", ["model"], buckets=_COUNTS, registry=own
         )
         self.searches = Histogram(
-            "genrec_search_seconds", "Time of a batch's search.", buckets=_SECONDS, registry=own
+            "genrec_search_seconds", "Time of a batch's search.", ["model"], buckets=_SECONDS, registry=own
         )
-        self.beams = Counter("genrec_beams", "Beams searched.", registry=own)
+        self.beams = Counter("genrec_beams", "Beams searched.", ["model"], registry=own)
         self.feedback = Counter("genrec_feedback_events", "Events stored.", registry=own)
-        for name, text, read in (
-            ("genrec_queue_requests", "Requests that wait.", waiting),
-            ("genrec_catalogue_version", "Number of the catalogue's version in use.", lambda: catalogue()[0]),
-            ("genrec_catalogue_items", "Items that can be recommended.", lambda: catalogue()[1]),
-            ("genrec_catalogue_swaps", "Versions taken since the start.", lambda: catalogue()[2]),
+        Gauge("genrec_queue_requests", "Requests that wait.", registry=own).set_function(waiting)
+        for at, (figure, text) in enumerate(
+            (
+                ("genrec_catalogue_version", "Number of the catalogue's version in use."),
+                ("genrec_catalogue_items", "Items that can be recommended."),
+                ("genrec_catalogue_swaps", "Versions taken since the start."),
+            )
         ):
-            Gauge(name, text, registry=own).set_function(read)
-        Gauge("genrec_model_info", "The generator's digest.", ["model"], registry=own).labels(model).set(1)
+            gauge = Gauge(figure, text, ["model"], registry=own)
+            for name in models:
+                gauge.labels(name).set_function(partial(_part, catalogue, name, at))
+        known = Gauge("genrec_model_info", "The generators' digests.", ["model", "digest"], registry=own)
+        for name, digest in models.items():
+            known.labels(name, digest).set(1)
 
     def text(self) -> bytes:
         """Return all values in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _part(figures: Callable[[str], tuple[int, int, int]], name: str, at: int) -> int:
+    return figures(name)[at]

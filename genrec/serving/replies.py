@@ -27,7 +27,10 @@ Terms = Mapping[str, Sequence[str]]
 def versions_of(deployment: Deployment) -> Versions:
     """Return what a deployment's answers were made with."""
     return Versions(
-        model=deployment.model, catalogue=deployment.number, catalogue_digest=deployment.catalogue.digest
+        name=deployment.name,
+        model=deployment.model,
+        catalogue=deployment.number,
+        catalogue_digest=deployment.catalogue.digest,
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
+from genrec.errors import ConfigError, suggest
 from genrec.serving.answers import Recommendation
 from genrec.serving.asking import Ask, resolve
 from genrec.serving.batching import Batcher, DeadlineError
@@ -23,12 +26,23 @@ from genrec.serving.replies import Replies, Terms
 from genrec.serving.searching import Found, Searcher
 
 
-class Service:
-    """Answers requests. One thread owns the model; another watches the catalogue.
+class Model(NamedTuple):
+    """A generator that is served.
 
     Args:
         live: the deployment in use.
-        people: the users.
+        people: the users, their events as this generator reads them.
+    """
+
+    live: Live
+    people: People
+
+
+class Service:
+    """Answers requests. One thread owns the models; another watches the catalogue.
+
+    Args:
+        models: by the name that requests give; the first answers those that give none.
         neighbours: finds similar items.
         config: sizes, deadlines, intervals.
         pictures: the image file of each item that has one.
@@ -37,21 +51,22 @@ class Service:
 
     def __init__(
         self,
-        live: Live,
-        people: People,
+        models: Mapping[str, Model],
         neighbours: Neighbours,
         config: ServeConfig,
         pictures: Mapping[str, Path] | None = None,
         terms: Terms | None = None,
     ) -> None:
-        self.live, self.people, self.neighbours, self.config = live, people, neighbours, config
+        self.models, self.neighbours, self.config = models, neighbours, config
+        self.live, self.people = next(iter(models.values()))
         self.pictures = dict(pictures or {})
         self.replies = Replies(frozenset(self.pictures), terms or {})
         self._searcher = Searcher(config.batch_beams)
         self._batcher: Batcher[Ask, Found] = Batcher(
             self._search, config.max_batch, config.queue, config.batch_wait_ms / 1000
         )
-        self.metrics = Metrics(live.current.model, lambda: len(self._batcher), self._catalogue_figures)
+        digests = {name: model.live.current.model for name, model in models.items()}
+        self.metrics = Metrics(digests, lambda: len(self._batcher), self._catalogue_figures)
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="genrec-catalogue", daemon=True)
         self._watcher.start()
@@ -61,18 +76,24 @@ class Service:
         """Whether requests are taken."""
         return self._batcher.alive and not self._stopping.is_set()
 
+    @property
+    def problem(self) -> str:
+        """Why the catalogue's latest version is not served; empty if it is."""
+        return " ".join(dict.fromkeys(filter(None, (model.live.problem for model in self.models.values()))))
+
     async def recommend(self, requests: Sequence[RecommendRequest]) -> tuple[Deployment, list[Recommendation]]:
-        """Answer requests, all with one version of the catalogue.
+        """Answer requests for one model, all with one version of the catalogue.
 
         Raises:
-            GenrecError: if one asks for something that cannot be had.
+            GenrecError: if the model does not exist, or one asks for something that cannot be had.
             QueueFullError: if too many wait already.
             StoppedError: if the service is shutting down.
             DeadlineError: if there was no answer in time.
         """
         deadline = time.monotonic() + self.config.deadline_s
-        deployment = self.live.current
-        asks = await run_in_threadpool(self._resolved, requests, deployment)
+        model = self._model(requests[0].model)
+        deployment = model.live.current
+        asks = await run_in_threadpool(self._resolved, requests, deployment, model.people)
         futures = self._batcher.submit(asks, deadline)
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
@@ -91,11 +112,18 @@ class Service:
         self.drain()
         self._batcher.stop()
         self._watcher.join()
-        self.live.current.recommender.engine.close()
+        for model in self.models.values():
+            model.live.current.recommender.engine.close()
         self.people.store.close()
 
-    def _resolved(self, requests: Sequence[RecommendRequest], deployment: Deployment) -> list[Ask]:
-        return [resolve(request, deployment, self.people) for request in requests]
+    def _model(self, name: str | None) -> Model:
+        name = next(iter(self.models)) if name is None else name
+        if name not in self.models:
+            raise ConfigError(f"Unknown model {name!r}.{suggest(name, self.models)}")
+        return self.models[name]
+
+    def _resolved(self, requests: Sequence[RecommendRequest], deployment: Deployment, people: People) -> list[Ask]:
+        return [resolve(request, deployment, people) for request in requests]
 
     def _worded(self, asks: Sequence[Ask], found: Sequence[Found | BaseException]) -> list[Recommendation]:
         answers = []
@@ -106,18 +134,28 @@ class Service:
         return answers
 
     def _search(self, asks: Sequence[Ask]) -> list[Found | Exception]:
-        started = time.perf_counter()
+        of_model: dict[str, list[int]] = defaultdict(list)
+        for at, ask in enumerate(asks):
+            of_model[ask.deployment.name].append(at)
+        results: dict[int, Found | Exception] = {}
+        for name, members in of_model.items():
+            results |= zip(members, self._search_of(name, [asks[at] for at in members]), strict=True)
+        return [results[at] for at in range(len(asks))]
+
+    def _search_of(self, name: str, asks: Sequence[Ask]) -> list[Found | Exception]:
+        started, metrics = time.perf_counter(), self.metrics
         found = self._searcher(asks)
-        self.metrics.searches.observe(time.perf_counter() - started)
-        self.metrics.batches.observe(len(asks))
-        self.metrics.beams.inc(sum(ask.width * (ask.request.session or 1) for ask in asks))
+        metrics.searches.labels(name).observe(time.perf_counter() - started)
+        metrics.batches.labels(name).observe(len(asks))
+        metrics.beams.labels(name).inc(sum(ask.width * (ask.request.session or 1) for ask in asks))
         return found
 
     def _watch(self) -> None:
         every = self.config.catalogue_poll_s
         while every and not self._stopping.wait(every):
-            self.live.check()
+            for model in self.models.values():
+                model.live.check()
 
-    def _catalogue_figures(self) -> tuple[int, int, int]:
-        current = self.live.current
-        return current.number, len(current.catalogue), self.live.swaps
+    def _catalogue_figures(self, name: str) -> tuple[int, int, int]:
+        live = self.models[name].live
+        return live.current.number, len(live.current.catalogue), live.swaps

@@ -125,6 +125,28 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
     until(page, "document.querySelectorAll('#answer .item').length === 3")
 
 
+def test_with_one_model_there_is_nothing_to_choose(page: Page) -> None:
+    assert page.is_hidden("#model")
+    assert "model run (" in page.inner_text("#versions")
+
+
+def test_another_model_gives_another_answer(browser: Browser, tmp_path: Path) -> None:
+    aligned = write_run(tmp_path / "other", "lazy_decoder")
+    with listening(write_run(tmp_path / "run"), models={"aligned": str(aligned)}) as address:
+        page = browser.new_page()
+        page.goto(address)
+        before = answered(page)
+        assert page.locator("#model option").all_inner_texts() == ["run", "aligned"]
+        page.focus("#model")
+        page.keyboard.press("ArrowDown")
+        until(page, "document.getElementById('versions').textContent.startsWith('model aligned (')")
+        assert answered(page) != before
+        page.select_option("#model", "run")
+        until(page, "document.getElementById('versions').textContent.startsWith('model run (')")
+        assert answered(page) == before
+        page.close()
+
+
 def test_no_history_gets_the_cold_start_answer(page: Page) -> None:
     page.click("#clear")
     until(page, "document.getElementById('status').textContent.startsWith('Cold start')")

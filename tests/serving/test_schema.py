@@ -18,6 +18,7 @@ CHECKS = [not_a_server_error, content_type_conformance, response_schema_conforma
 ROUTES = [
     ("POST", "/v1/recommend"),
     ("POST", "/v1/feedback"),
+    ("GET", "/v1/models"),
     ("GET", "/v1/items/{item_id}"),
     ("GET", "/v1/similar"),
     ("GET", "/v1/images/{item_id}"),

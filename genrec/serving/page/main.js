@@ -28,8 +28,16 @@ function later(work, milliseconds) {
   return () => { clearTimeout(timer); timer = setTimeout(() => guarded(work), milliseconds); };
 }
 
-function showVersions({ model, catalogue }) {
-  at("versions").textContent = `model ${model.slice(0, 12)}, catalogue version ${catalogue}`;
+function showVersions({ name, model, catalogue }) {
+  at("versions").textContent = `model ${name} (${model.slice(0, 12)}), catalogue version ${catalogue}`;
+}
+
+// With one model there is nothing to choose.
+async function offerModels() {
+  const { models } = await get("/v1/models");
+  const chosen = at("model").value;
+  at("model").replaceChildren(...models.map(({ name }) => make("option", { value: name, selected: name === chosen }, name)));
+  at("model-label").hidden = models.length < 2;
 }
 
 // The history
@@ -84,7 +92,7 @@ function question() {
   const whole = state.user !== null && !state.changed; // then more is known of each event than its item
   const whose = whole ? { user_id: state.user } : { history: state.items.map((item) => item.item_id) };
   const wanted = session ? { session: count, k: 1 } : { k: count };
-  return { ...whose, ...wanted, beams: Number(at("beams").value), explain: true };
+  return { ...whose, ...wanted, model: at("model").value, beams: Number(at("beams").value), explain: true };
 }
 
 async function ask() {
@@ -159,9 +167,10 @@ at("clear").addEventListener("click", () => {
   showHistory();
   guarded(ask);
 });
-for (const id of ["kind", "count", "beams"]) at(id).addEventListener("change", () => guarded(ask));
+for (const id of ["kind", "count", "model", "beams"]) at(id).addEventListener("change", () => guarded(ask));
 
 async function begin() {
+  await offerModels();
   const { users } = await get("/v1/users", { limit: 20 });
   at("users").replaceChildren(...users.map((user) => make("option", { value: user })));
   if (users.length && !state.user) {
