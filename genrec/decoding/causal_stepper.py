@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache
 
-from genrec.decoding.last_position import last_position_only, prepare
+from genrec.decoding.passes import pass_of
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
-from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
+from genrec.decoding.support import check_model, positions_of, vocabulary_size_of
 from genrec.decoding.tree_mask import follow, forget, with_itself
 from genrec.models.histories import HistoryBatch
 
@@ -34,8 +34,8 @@ class CausalStepper:
 
     def __init__(self, model: PreTrainedModel, offsets: Sequence[int], codebook_sizes: Sequence[int]) -> None:
         check_model(model)
-        prepare(model)
         self.model, self.offsets = model, offsets
+        self.forward = pass_of(model)
         last = max(map(sum, zip(offsets, codebook_sizes, strict=True)))
         if min(offsets) < 0 or last > vocabulary_size_of(model):
             raise ValueError(
@@ -62,11 +62,13 @@ class CausalStepper:
 class CausalDecoding:
     """Prompts under way; see :class:`~genrec.decoding.steppers.Decoding`."""
 
+    wholes = None
+
     def __init__(self, stepper: CausalStepper, batch: PromptBatch) -> None:
-        self._model, self._offsets = stepper.model, stepper.offsets
-        self._cache = DynamicCache(config=stepper.model.config)
+        self._forward, self._offsets = stepper.forward, stepper.offsets
+        self._cache = DynamicCache()
         self._seen, self._positions = batch.mask[:, None, :], batch.lengths[:, None]
-        self.logits = self._prefill(batch)
+        self.logits = self._forward.prefill(batch, self._cache)
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, vocabulary]."""
@@ -74,30 +76,7 @@ class CausalDecoding:
         if level + 1 == len(self._offsets):
             seen = forget(seen, self._cache)
         self._seen = with_itself(seen)
-        mask = self._seen[:, None]
-        if additive_masks(self._model):
-            lowest = torch.finfo(self._model.dtype).min
-            mask = torch.zeros_like(mask, dtype=self._model.dtype).masked_fill_(~mask, lowest)
-        logits = self._model(
-            input_ids=codes + self._offsets[level],
-            attention_mask=mask,
-            position_ids=self._positions.expand_as(codes),
-            past_key_values=self._cache,
-            use_cache=True,
-        ).logits
+        positions = self._positions.expand_as(codes)
+        logits = self._forward.extend(codes + self._offsets[level], positions, self._seen, self._cache)
         self._positions = self._positions + 1
         return logits
-
-    def _prefill(self, batch: PromptBatch) -> torch.Tensor:
-        """Fill the cache with the prompts; return the logits after each, [batch, 1, vocabulary]."""
-        # Without padding the models use their plain causal attention, which is faster than a mask.
-        padded = {"attention_mask": batch.mask.long()} if batch.ragged else {}
-        with last_position_only():
-            return self._model(
-                input_ids=batch.input_ids,
-                position_ids=batch.positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-                **padded,
-            ).logits

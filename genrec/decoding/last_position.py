@@ -65,5 +65,10 @@ def prepare(model: PreTrainedModel) -> bool:
     return True
 
 
+def unhooked(part: torch.nn.Module) -> bool:
+    """Say whether a part of a model has no hooks but the one of :func:`prepare`."""
+    return not part._forward_hooks and set(part._forward_pre_hooks.values()) <= {_only_last}
+
+
 def _only_last(_block: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
     return (inputs[0][:, -1:], *inputs[1:]) if getattr(_here, "active", False) else None

@@ -30,14 +30,14 @@ def test_the_last_position_is_right_and_others_are_spared(family: str) -> None:
 
 
 def test_searches_on_one_model_share_one_hook() -> None:
-    world = World.random("qwen3", (4, 4), 8, seed=0)
+    world = World.random("llama", (4, 4), 8, seed=0)
     for _ in range(3):
         TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)
     assert len(world.model.model.layers[-1].mlp._forward_pre_hooks) == 1
 
 
 def test_a_prefill_in_one_thread_leaves_the_others_alone() -> None:
-    world = World.random("qwen3", (4, 4, 4), 40, seed=0)
+    world = World.random("llama", (4, 4, 4), 40, seed=0)
     prompts = random_prompts([6, 2], world.vocabulary, np.random.default_rng(0))
     search = TreeBeamSearch(world.model, world.trie, world.vocabulary.offsets)
     wanted = search(prompts, beams=10)
