@@ -8,8 +8,8 @@ RecBole (genrec has the package for its data alone) cuts MovieLens-100k leave on
 EASE and ItemKNN, ranks all items but those of training and validation, and measures with its own evaluator. Then
 
     split    has each user the same items of validation and test here? RecBole reads times as 32-bit floats, in
-             which those of a minute are the same: the file names the users whose last items are others in its order,
-             and what follows takes its order
+             which those of a minute are the same: the file names the users whose last items are others in its
+             order, and what follows takes its order
     lists    what our metrics make of RecBole's own lists
     own      what our EASE and ItemKNN with the same settings come to, by our ranking and our metrics
 
