@@ -31,7 +31,7 @@ _IMAGES = {
 }
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:  # FastAPI would give a plain function a thread, which costs more
     """Return the service that an application serves."""
     return request.app.state.service
 
