@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache
 
+from genrec.decoding.event_reading import EventReader, reads_on
+from genrec.decoding.prefix_cache import PrefixCache
+from genrec.decoding.prefix_reading import read
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.tree_mask import follow, forget, with_itself, without_later
 from genrec.models.histories import HistoryBatch
 
 if TYPE_CHECKING:
     from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.encoder import Memory
 
 _BOS = 0
 
@@ -28,6 +32,8 @@ class HistoryStepper:
     Args:
         model: a model of the OneRec family.
         codebook_sizes: the catalogue's.
+        kept: what was computed of earlier histories of this model; None: nothing is kept. Nor is it where the model
+            reads a history as a whole.
 
     Raises:
         ValueError: if the model was made for other codebooks.
@@ -35,13 +41,13 @@ class HistoryStepper:
 
     normalized = False
 
-    def __init__(self, model: HistoryModel, codebook_sizes: Sequence[int]) -> None:
+    def __init__(self, model: HistoryModel, codebook_sizes: Sequence[int], kept: PrefixCache | None = None) -> None:
         if list(codebook_sizes) != list(model.config.codebook_sizes):
             raise ValueError(
                 f"the model was made for codebooks of {list(model.config.codebook_sizes)} codes, but the"
                 f" catalogue's have {list(codebook_sizes)}"
             )
-        self.model = model
+        self.model, self.kept = model, kept if reads_on(model) else None
         self.offsets = [0] * len(codebook_sizes)
         self.over_children = model.over_catalogue
 
@@ -59,17 +65,17 @@ class HistoryStepper:
                 f"{type(self.model).__name__} was made for sessions of at most {self.model.config.session_length}"
                 f" items, not {items}"
             )
-        return HistoryDecoding(self.model, prompts.to(self.model.device))
+        return HistoryDecoding(self.model, prompts.to(self.model.device), self.kept)
 
 
 class HistoryDecoding:
     """Histories under way; see :class:`~genrec.decoding.steppers.Decoding`."""
 
-    def __init__(self, model: HistoryModel, histories: HistoryBatch) -> None:
+    def __init__(self, model: HistoryModel, histories: HistoryBatch, kept: PrefixCache | None = None) -> None:
         self._model = model
         sizes = model.config.codebook_sizes
         self._first = [1 + sum(sizes[:level]) for level in range(len(sizes))]
-        self._memory = model.encode(histories)
+        self._memory = model.encode(histories) if kept is None else _remembered(model, histories, kept)
         self._cache = DynamicCache()
         self._position = 0
         bos = torch.full((len(histories), 1), _BOS, dtype=torch.int64, device=histories.mask.device)
@@ -102,3 +108,8 @@ class HistoryDecoding:
             level=level,
         )
         return logits[:, -tokens[-1].shape[1] :]
+
+
+def _remembered(model: HistoryModel, histories: HistoryBatch, kept: PrefixCache) -> Memory:
+    reader = EventReader(model, histories)
+    return reader.memory(read(reader, reader.prompts, kept))

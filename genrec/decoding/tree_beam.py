@@ -23,6 +23,7 @@ from genrec.decoding.beam_search import BeamSearch
 from genrec.decoding.causal_stepper import CausalStepper
 from genrec.decoding.forbidden import Forbidden
 from genrec.decoding.history_stepper import HistoryStepper
+from genrec.decoding.prefix_cache import PrefixCache
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.ranking import Sessions
 from genrec.decoding.trie import Trie
@@ -45,6 +46,7 @@ class TreeBeamSearch(BeamSearch):
         trie: the catalogue.
         level_offsets: int [levels], the token id of code 0 of each level, as ``SIDVocabulary.offsets``; a model of
             the OneRec family has tokens of its own and does not look at it.
+        kept: what was computed of earlier prompts of this model, for those that begin alike; None: nothing is kept.
 
     Raises:
         ValueError: if the model cannot be searched in this way (see :func:`~genrec.decoding.support.check_model`),
@@ -56,8 +58,14 @@ class TreeBeamSearch(BeamSearch):
         >>> sessions = search.sessions([[1, 20, 300, 4000]], length=5, beams=20)  # doctest: +SKIP
     """
 
-    def __init__(self, model: PreTrainedModel, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> None:
-        super().__init__(_stepper_of(model, trie, [int(offset) for offset in level_offsets]), trie)
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        trie: Trie,
+        level_offsets: Sequence[int] | npt.NDArray,
+        kept: PrefixCache | None = None,
+    ) -> None:
+        super().__init__(_stepper_of(model, trie, [int(offset) for offset in level_offsets], kept), trie)
         self.model = model
 
     def _run(
@@ -72,12 +80,12 @@ class TreeBeamSearch(BeamSearch):
             return super()._run(prompts, forbidden, tables, length, beams)
 
 
-def _stepper_of(model: PreTrainedModel, trie: Trie, offsets: list[int]) -> Stepper:
+def _stepper_of(model: PreTrainedModel, trie: Trie, offsets: list[int], kept: PrefixCache | None) -> Stepper:
     if len(offsets) != len(trie.levels):
         raise ValueError(f"{len(trie.levels)} levels need as many offsets, not {len(offsets)}")
     if isinstance(model, HistoryModel):
-        return HistoryStepper(model, trie.codebook_sizes)
-    return CausalStepper(model, offsets, trie.codebook_sizes)
+        return HistoryStepper(model, trie.codebook_sizes, kept)
+    return CausalStepper(model, offsets, trie.codebook_sizes, kept)
 
 
 @contextmanager

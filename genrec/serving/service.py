@@ -20,7 +20,7 @@ from genrec.serving.config import ServeConfig
 from genrec.serving.deployment import Deployment, Live
 from genrec.serving.histories import People
 from genrec.serving.messages import RecommendRequest
-from genrec.serving.metrics import Metrics
+from genrec.serving.metrics import CacheMetrics, Metrics
 from genrec.serving.neighbours import Neighbours
 from genrec.serving.replies import Replies, Terms
 from genrec.serving.searching import Found, Searcher
@@ -67,6 +67,10 @@ class Service:
         )
         digests = {name: model.live.current.model for name, model in models.items()}
         self.metrics = Metrics(digests, lambda: len(self._batcher), self._catalogue_figures)
+        if config.cache_mb:
+            engines = {name: model.live.current.recommender.engine for name, model in models.items()}
+            caches = {name: engine.cache_figures for name, engine in engines.items()}
+            self.metrics.registry.register(CacheMetrics(caches))
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="genrec-catalogue", daemon=True)
         self._watcher.start()

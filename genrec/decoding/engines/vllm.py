@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from genrec.decoding.beam_search import BeamSearch
+from genrec.decoding.prefix_cache import CacheFigures
 from genrec.decoding.prompts import Prompts, token_lists
 from genrec.decoding.restriction import children_with
 from genrec.decoding.support import positions_of
@@ -67,6 +68,10 @@ class VllmEngine:
     def search(self, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> BeamSearch:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
         return BeamSearch(VllmStepper(self.llm, trie, level_offsets, self.positions), trie)
+
+    def cache_figures(self) -> CacheFigures:
+        """Return zeros: nothing is kept here, and what vLLM keeps by itself is not known."""
+        return CacheFigures()
 
     def close(self) -> None:
         """Do nothing: vLLM ends what it started when this process does."""
