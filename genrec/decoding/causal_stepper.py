@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache
 
+from genrec.decoding.causal_reading import TokenReader, cache_of
 from genrec.decoding.passes import pass_of
+from genrec.decoding.prefix_cache import PrefixCache
+from genrec.decoding.prefix_reading import read
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import check_model, positions_of, vocabulary_size_of
 from genrec.decoding.tree_mask import follow, forget, with_itself
@@ -25,6 +28,7 @@ class CausalStepper:
         model: a Hugging Face causal language model.
         offsets: int [levels], the token id of code 0 of each level.
         codebook_sizes: the number of codes of each level.
+        kept: what was computed of earlier prompts of this model; None: nothing is kept.
 
     Raises:
         ValueError: if the model cannot be searched so, or its vocabulary does not hold all SID tokens.
@@ -32,9 +36,15 @@ class CausalStepper:
 
     over_children = normalized = False
 
-    def __init__(self, model: PreTrainedModel, offsets: Sequence[int], codebook_sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        offsets: Sequence[int],
+        codebook_sizes: Sequence[int],
+        kept: PrefixCache | None = None,
+    ) -> None:
         check_model(model)
-        self.model, self.offsets = model, offsets
+        self.model, self.offsets, self.kept = model, offsets, kept
         self.forward = pass_of(model)
         last = max(map(sum, zip(offsets, codebook_sizes, strict=True)))
         if min(offsets) < 0 or last > vocabulary_size_of(model):
@@ -66,9 +76,15 @@ class CausalDecoding:
 
     def __init__(self, stepper: CausalStepper, batch: PromptBatch) -> None:
         self._forward, self._offsets = stepper.forward, stepper.offsets
-        self._cache = DynamicCache()
-        self._seen, self._positions = batch.mask[:, None, :], batch.lengths[:, None]
-        self.logits = self._forward.prefill(batch, self._cache)
+        self._positions = batch.lengths[:, None]
+        if stepper.kept is None:
+            self._cache, self._seen = DynamicCache(), batch.mask[:, None, :]
+            self.logits = self._forward.prefill(batch, self._cache)
+        else:
+            reader = TokenReader(self._forward, batch)
+            states, seen, logits = read(reader, reader.prompts, stepper.kept)
+            assert logits is not None  # of tokens they are made at once
+            self._cache, self._seen, self.logits = cache_of(states), seen[:, None, :], logits
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, vocabulary]."""

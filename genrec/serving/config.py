@@ -45,6 +45,12 @@ class ServeConfig(Section):
         "auto", description="Where the model runs; vLLM chooses for itself."
     )
     engine: str = Field("tree", description="What runs the model: tree, vllm or hf; see genrec recommend --help.")
+    cache_mb: float = Field(
+        0.0,
+        ge=0,
+        description="Megabytes of keys and values kept of earlier histories, of each model, for those that begin "
+        "alike; 0: none.",
+    )
     models: dict[str, str] = Field(
         default={},
         description="Further generators of the same catalogue, by the name that requests give: the folder of a "
@@ -67,7 +73,9 @@ class ServeConfig(Section):
         return models
 
     @model_validator(mode="after")
-    def _one_vllm(self) -> ServeConfig:
+    def _fits_the_engine(self) -> ServeConfig:
         if self.models and self.engine == "vllm":
             raise ValueError("vLLM bears one model a process: leave serve.models out, or take serve.engine=tree")
+        if self.cache_mb and self.engine != "tree":
+            raise ValueError(f"cache_mb is for serve.engine=tree, not {self.engine}")
         return self

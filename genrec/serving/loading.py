@@ -80,7 +80,9 @@ def _loaded(name: str, folder: Path, config: ServeConfig, apart: bool) -> _Loade
     device = None if config.device == "auto" else config.device
     form = _form(folder, config.engine)
     apart = apart and config.engine == "tree" and form is None
-    recommender = Recommender.from_pretrained(folder, config.max_batch, config.engine, device=device, apart=apart)
+    recommender = Recommender.from_pretrained(
+        folder, config.max_batch, config.engine, device=device, apart=apart, cache_mb=config.cache_mb
+    )
     return _Loaded(name, folder, recommender, manifest.digest, manifest.inputs.get("semantic_ids"), form)
 
 

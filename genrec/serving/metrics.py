@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from genrec.decoding.prefix_cache import CacheFigures
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -58,6 +62,29 @@ class Metrics:
     def text(self) -> bytes:
         """Return all values in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class CacheMetrics(Collector):
+    """How the models' caches of earlier histories fare; each is asked once for every reading.
+
+    Args:
+        figures: returns those of a model, by its name.
+    """
+
+    def __init__(self, figures: Mapping[str, Callable[[], CacheFigures]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all values."""
+        hits = CounterMetricFamily("genrec_cache_hits", "Histories known for the most part.", labels=["model"])
+        misses = CounterMetricFamily("genrec_cache_misses", "Histories read as a whole.", labels=["model"])
+        held = GaugeMetricFamily("genrec_cache_bytes", "Keys and values that are kept.", labels=["model"])
+        for name, read in self._figures.items():
+            figures = read()
+            hits.add_metric([name], figures.hits)
+            misses.add_metric([name], figures.misses)
+            held.add_metric([name], figures.bytes)
+        return hits, misses, held
 
 
 def _part(figures: Callable[[str], tuple[int, int, int]], name: str, at: int) -> int:

@@ -13,6 +13,7 @@ from genrec.decoding.trie import Trie
 from genrec.errors import MissingPackageError, UnknownNameError
 
 if TYPE_CHECKING:
+    from genrec.decoding.prefix_cache import CacheFigures
     from genrec.decoding.prompts import Prompts
     from genrec.models.histories import HistoryBatch
 
@@ -55,6 +56,10 @@ class Engine(Protocol):
             trie: the catalogue.
             level_offsets: int [levels], the token id of code 0 of each level.
         """
+        ...
+
+    def cache_figures(self) -> CacheFigures:
+        """Return how the engine's cache of earlier prompts fares; zeros where it has none."""
         ...
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from transformers import GenerationConfig
 
+from genrec.decoding.prefix_cache import CacheFigures
 from genrec.decoding.prompts import Prompts, token_lists
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
@@ -40,6 +41,10 @@ class GenerateEngine:
     def search(self, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> GenerateSearch:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
         return GenerateSearch(self.model, trie, level_offsets)
+
+    def cache_figures(self) -> CacheFigures:
+        """Return zeros: nothing is kept here."""
+        return CacheFigures()
 
     def close(self) -> None:
         """Do nothing: it all runs in this process."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from genrec.decoding.engines.base import Engine, check_engine
+from genrec.decoding.prefix_cache import CacheFigures, PrefixCache
 from genrec.decoding.tree_beam import TreeBeamSearch
 from genrec.decoding.trie import Trie
 from genrec.errors import ArtifactError
@@ -24,15 +25,22 @@ class TreeEngine:
     """The tree-attention search in this process.
 
     Args:
-        model: any model that :class:`~genrec.decoding.TreeBeamSearch` takes.
+        model: any model that :class:`~genrec.decoding.TreeBeamSearch` takes; where something is kept, its weights
+            must stay as they are.
+        cache_mb: megabytes of keys and values kept of earlier prompts; 0: none.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, cache_mb: float = 0) -> None:
         self.model = model
+        self._kept = PrefixCache(int(cache_mb * 1e6)) if cache_mb else None
 
     def search(self, trie: Trie, level_offsets: Sequence[int] | npt.NDArray) -> TreeBeamSearch:
         """Return the search of a catalogue; see :class:`~genrec.decoding.engines.Engine`."""
-        return TreeBeamSearch(self.model, trie, level_offsets)
+        return TreeBeamSearch(self.model, trie, level_offsets, self._kept)
+
+    def cache_figures(self) -> CacheFigures:
+        """Return how the cache of earlier prompts fares; zeros where there is none."""
+        return CacheFigures() if self._kept is None else self._kept.figures
 
     def close(self) -> None:
         """Do nothing: it all runs in this process."""
@@ -44,6 +52,7 @@ def open_engine(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     apart: bool = False,
+    cache_mb: float = 0,
 ) -> tuple[Generator, Engine]:
     """Load a saved generator and the engine that will run it.
 
@@ -53,6 +62,8 @@ def open_engine(
         device: as for :meth:`genrec.models.Generator.from_pretrained`; vLLM chooses for itself.
         dtype: of the weights; float32 unless told.
         apart: whether the engine gets a process of its own.
+        cache_mb: megabytes of keys and values that the engine ``tree`` keeps of earlier prompts, for those that
+            begin alike; 0: none. A model that reads a history as a whole keeps nothing.
 
     Returns:
         The generator and its engine. vLLM, and an engine that is apart, has the weights to itself: the generator's
@@ -69,9 +80,9 @@ def open_engine(
     if apart:
         from genrec.decoding.engines.process import ProcessEngine
 
-        return generator, ProcessEngine(name, folder, device=device, dtype=dtype)
+        return generator, ProcessEngine(name, folder, device=device, dtype=dtype, cache_mb=cache_mb)
     if name == "tree":
-        return generator, TreeEngine(generator.model)
+        return generator, TreeEngine(generator.model, cache_mb)
     if generator.reads_events:
         raise ArtifactError(
             f"{folder} holds {type(generator.model).__name__}, a OneRec model. The engine {name} runs "

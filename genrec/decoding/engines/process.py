@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 
 from genrec.decoding.engines.base import Search
+from genrec.decoding.prefix_cache import CacheFigures
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 from genrec.errors import GenrecError
@@ -94,6 +95,11 @@ class ProcessEngine:
                     "The process that searches ended twice over the same request.",
                     "Look at its messages and at the machine's memory.",
                 ) from error
+
+    def cache_figures(self) -> CacheFigures:
+        """Return how the cache of earlier prompts fares; a process that is started again begins anew."""
+        found: CacheFigures = self.ask("cache")
+        return found
 
     def _forget_unused(self) -> None:
         while self._unused:
@@ -216,6 +222,7 @@ def work(pipe: Connection, name: str, folder: Path, options: dict[str, Any]) -> 
 
     does: dict[str, Callable[..., object]] = {
         "build": build,
+        "cache": engine.cache_figures,
         "drop": lambda number: searches.pop(number, None) and None,
         "items": lambda number, prompts, *asked: searches[number](unpacked(prompts), *asked),
         "sessions": lambda number, prompts, *asked: searches[number].sessions(unpacked(prompts), *asked),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
+from transformers.cache_utils import Cache
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genrec.models.onerec.attention import Rotary, SelfAttention, rotate, split_heads
@@ -41,24 +42,30 @@ class EncoderLayer(GradientCheckpointingLayer):
         moe: MoEConfig | None = None,
     ) -> None:
         super().__init__()
-        self.attention = SelfAttention(config, hidden_size, heads, heads)
+        self.attention = SelfAttention(config, hidden_size, heads, heads, layer)
         self.feed_forward = feed_forward(hidden_size, intermediate_size, moe, layer)
         self.attention_norm, self.feed_norm = nn.RMSNorm(hidden_size, eps=1e-6), nn.RMSNorm(hidden_size, eps=1e-6)
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, states: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, real: Tensor | None = None
+        self,
+        states: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        real: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Return [batch, length, hidden] for states of that shape.
 
         Args:
             states: [batch, length, hidden].
             rotary: of the positions.
-            mask: bool [batch, 1, 1, length] for attention both ways; None for attention to the past only, which
+            mask: bool [batch, 1, 1 or length, keys], where to look; None for attention to the past only, which
                 needs none, since padding stands on the right.
             real: bool [batch, length], False on padding, which goes through no sparse expert; None: all are real.
+            cache: holds keys and values of the states before, and takes those of these.
         """
-        seen = self.attention(self.attention_norm(states), rotary, mask, causal=mask is None)
+        seen = self.attention(self.attention_norm(states), rotary, mask, causal=mask is None, cache=cache)
         states = states + self.dropout(seen)
         return states + self.dropout(run_feed_forward(self.feed_forward, self.feed_norm(states), real))
 
@@ -94,11 +101,29 @@ class Encoder(nn.Module):
         )
         self.norm = nn.RMSNorm(hidden_size, eps=1e-6)
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Return normalised states [batch, length, hidden]; mask: bool [batch, length], False on padding."""
-        rotary = self.rotary(torch.arange(states.shape[1], device=states.device)[None])
+    def forward(
+        self,
+        states: Tensor,
+        mask: Tensor,
+        positions: Tensor | None = None,
+        seen: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Return normalised states [batch, length, hidden].
+
+        Args:
+            states: [batch, length, hidden].
+            mask: bool [batch, length], False on padding.
+            positions: int64 [batch, length]; None: they count from 0.
+            seen: bool [batch, 1, length, keys], where to look; None: as ``causal`` says. Needed where the cache
+                holds something.
+            cache: holds keys and values of the states before, and takes those of these.
+        """
+        rotary = _key_positions(self.rotary, states, positions)
+        if seen is None and not self.causal:
+            seen = mask[:, None, None]
         for layer in self.layers:
-            states = layer(states, rotary, None if self.causal else mask[:, None, None], mask)
+            states = layer(states, rotary, seen, mask, cache)
         return self.norm(states)
 
 
@@ -118,9 +143,9 @@ class ProjectedMemory(nn.Module):
         self.key = nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in range(layers))
         self.value = nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in range(layers))
 
-    def forward(self, states: Tensor, mask: Tensor) -> Memory:
-        """Return the memory of states [batch, length, hidden] with a mask bool [batch, length]."""
-        rotary = _key_positions(self.rotary, states)
+    def forward(self, states: Tensor, mask: Tensor, positions: Tensor | None = None) -> Memory:
+        """Return the memory of states [batch, length, hidden]; mask and positions as for :class:`Encoder`."""
+        rotary = _key_positions(self.rotary, states, positions)
         keys = tuple(rotate(split_heads(project(states), self.head_size), rotary) for project in self.key)
         values = tuple(split_heads(project(states), self.head_size) for project in self.value)
         return Memory(keys, values, mask)
@@ -150,9 +175,9 @@ class SharedMemory(nn.Module):
         self.norms = nn.ModuleList(nn.RMSNorm(head_size, eps=1e-6) for _ in range(sets))
         self.rotary = Rotary(head_size)
 
-    def forward(self, states: Tensor, mask: Tensor) -> Memory:
-        """Return the memory of states [batch, length, hidden] with a mask bool [batch, length]."""
-        rotary = _key_positions(self.rotary, states)
+    def forward(self, states: Tensor, mask: Tensor, positions: Tensor | None = None) -> Memory:
+        """Return the memory of states [batch, length, hidden]; mask and positions as for :class:`Encoder`."""
+        rotary = _key_positions(self.rotary, states, positions)
         slices = split_heads(self.project(states), self.head_size).split(self.key_value_heads, dim=1)
         step = 1 + self.separate_values
         # Autocast makes the slices half as wide as the norms' weights.
@@ -161,6 +186,8 @@ class SharedMemory(nn.Module):
         return Memory(tuple(rotate(keys, rotary) for keys in plain), tuple(values), mask)
 
 
-def _key_positions(rotary: Rotary, states: Tensor) -> tuple[Tensor, Tensor]:
-    cosine, sine = rotary(torch.arange(states.shape[1], device=states.device)[None])
+def _key_positions(rotary: Rotary, states: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+    if positions is None:
+        positions = torch.arange(states.shape[1], device=states.device)[None]
+    cosine, sine = rotary(positions)
     return cosine, sine
