@@ -15,6 +15,8 @@ said of a list (diversity, repeats, items of the history) has a file of its own.
 """
 
 from genrec_eval.metrics.accumulator import MetricsAccumulator, accuracy
+from genrec_eval.metrics.auc import auc, grouped_auc
+from genrec_eval.metrics.calibration import calibration_error, log_loss
 from genrec_eval.metrics.coverage import coverage
 from genrec_eval.metrics.diversity import diversity
 from genrec_eval.metrics.exposure import average_popularity, entropy, gini, novelty
@@ -45,8 +47,10 @@ __all__ = [
     "SessionMetricsAccumulator",
     "SessionRanks",
     "accuracy",
+    "auc",
     "average_popularity",
     "buckets",
+    "calibration_error",
     "category_diversity",
     "check_lists",
     "count_repeats",
@@ -59,8 +63,10 @@ __all__ = [
     "genre_calibration",
     "gini",
     "group_means",
+    "grouped_auc",
     "intersections",
     "invalid_share",
+    "log_loss",
     "mrr",
     "ndcg",
     "novelty",
