@@ -16,6 +16,7 @@ EASE and ItemKNN, ranks all items but those of training and validation, and meas
 The histories that are scored are those of training, as in RecBole; `genrec evaluate` adds the validation item.
 ItemKNN has all items as neighbours: with fewer, RecBole takes the nearest of the candidate, and we those of the
 item of the history. RecBole's Pop is left out: it counts an item once a batch, however often it occurs there.
+RecBole leaves a folder ``log_tensorboard`` where it is run.
 """
 
 from __future__ import annotations
