@@ -29,6 +29,7 @@ from genrec_eval.metrics.odd_lists import check_lists
 from genrec_eval.metrics.ranks import target_ranks
 from genrec_eval.metrics.recall import recall
 from genrec_eval.metrics.repeats import count_repeats
+from genrec_eval.metrics.rewards import ListRewards, list_rewards
 from genrec_eval.metrics.seen_before import count_seen_before
 from genrec_eval.metrics.serendipity import serendipity
 from genrec_eval.metrics.session_accumulator import SessionMetricsAccumulator
@@ -43,6 +44,7 @@ __all__ = [
     "INVALID",
     "NOTHING",
     "Cells",
+    "ListRewards",
     "MetricsAccumulator",
     "SessionMetricsAccumulator",
     "SessionRanks",
@@ -66,6 +68,7 @@ __all__ = [
     "grouped_auc",
     "intersections",
     "invalid_share",
+    "list_rewards",
     "log_loss",
     "mrr",
     "ndcg",
