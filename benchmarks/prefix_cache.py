@@ -1,20 +1,23 @@
-"""What keeping keys and values between a user's requests could save at most, before anybody builds it.
+"""What keeping keys and values of earlier histories saves (``serve.cache_mb``), and what it could save at most.
 
     python benchmarks/prefix_cache.py --run runs/demo
-    python benchmarks/prefix_cache.py --run runs/demo --hidden 512 --layers 8 --history 200
+    python benchmarks/prefix_cache.py --run runs/demo --hidden 256 --layers 6 --history 200
+    python benchmarks/prefix_cache.py --run runs/demo --hidden 256 --layers 6 --history 200 --kind encoder_decoder
 
-A user's history grows by one item. With the keys and values of the earlier prompt kept, the model would read the
-new item's tokens and not the whole prompt. The bound: time of the prefill less the time to read one item alone, as
-a share of the whole search's time. It is generous: reading an item with a history's keys before it takes longer
-than alone, and a request over HTTP is more than its search.
+A user's history grows by one item. With what was computed of the earlier prompt kept, the model reads the new item
+and not the whole prompt. Measured are searches for histories of which the cache knows all but the last item
+("cached"), for the same histories without a cache ("search"), and with a cache that knows other histories alone, to
+tell what "a miss costs". The bound, "saved at most": time of the prefill less the time to read one item alone, as a
+share of the whole search's time.
 
 The earlier prompt is a prefix of the new one only while the history is shorter than the window that the generator
 reads. After that every token moves, and what the deeper layers keep of it depended on items that are gone. "can be
 used" is the share of the log's interactions that come while their user's history still fits.
 
-Times are the processor's, on one thread, and the least of several: others may share the machine.
+Times are the processor's, on one thread, and the least of several: others may share the machine. The lists with and
+without cache are compared as well.
 
-With --hidden and --layers a random decoder of that size is measured, on the run's catalogue; times do not depend on
+With --hidden and --layers a random model of that size is measured, on the run's catalogue; times do not depend on
 the weights' values.
 """
 
@@ -26,13 +29,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from genrec.data import Dataset
 from genrec.decoding import Recommender
-from genrec.models import DecoderConfig, Generator, build_generator
+from genrec.decoding.engines.opening import TreeEngine
+from genrec.models import DecoderConfig, Generator, ModelConfig, build_generator
+from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 
-BEAMS, PLACES, ROUNDS = 50, 10, 12
+BEAMS, PLACES, CACHE_MB = 50, 10, 10_000
+KINDS = ("decoder", "encoder_decoder", "lazy_decoder")
+COLUMNS = ("batch", "history", "search ms", "prefill ms", "one item ms", "saved at most", "cached ms", "saved")
+COLUMNS += ("a miss costs", "kB kept each")
+Histories = list[npt.NDArray[np.int64]]
 
 
 def main() -> None:
@@ -40,42 +50,69 @@ def main() -> None:
     torch.set_num_threads(1)
     generator = Generator.from_pretrained(args.run / "generator")
     if args.hidden:
-        config = DecoderConfig(
-            hidden_size=args.hidden, intermediate_size=4 * args.hidden, layers=args.layers, heads=args.hidden // 64
-        )
-        generator = build_generator(config, generator.catalogue, args.history)
-    if generator.reads_events:
-        raise SystemExit("The run's generator reads events, not tokens; this is about decoder-only generators.")
-    print(f"{sum(weight.numel() for weight in generator.model.parameters()):,} parameters, {BEAMS} beams")
+        generator = build_generator(shape(args), generator.catalogue, args.history)
+        generator.model.eval()
+    parameters = sum(weight.numel() for weight in generator.model.parameters())
+    print(f"{type(generator.model).__name__}, {parameters:,} parameters, {BEAMS} beams")
     lengths = np.diff(Dataset.load(args.run / "dataset").sequences.offsets)
     fits = np.minimum(lengths, generator.history_length).sum() / lengths.sum()
     print(f"can be used: {fits:.0%} of interactions come while the history is below {generator.history_length}")
-    print("batch  history  search ms  prefill ms  one item ms  saved at most")
-    for batch in (1, 8):
+    print("  ".join(COLUMNS))
+    for batch in args.batches:
         for history in sorted({10, 25, generator.history_length // 2, generator.history_length - 1}):
-            print(row(Recommender(generator), batch, history))
+            print(row(generator, batch, history, args.rounds), flush=True)
 
 
-def row(recommender: Recommender, batch: int, history: int) -> str:
+def shape(args: argparse.Namespace) -> ModelConfig:
+    """Return the random model's settings; its encoder, where it has one, is causal."""
+    sizes = {"hidden_size": args.hidden, "intermediate_size": 4 * args.hidden, "heads": args.hidden // 64}
+    if args.kind == "decoder":
+        return DecoderConfig(**sizes, layers=args.layers)
+    if args.kind == "lazy_decoder":
+        return LazyDecoderConfig(**sizes, layers=args.layers)
+    half = max(1, args.layers // 2)
+    return EncoderDecoderConfig(**sizes, encoder_layers=half, decoder_layers=half, causal_encoder=True)
+
+
+def row(generator: Generator, batch: int, history: int, rounds: int) -> str:
     """Measure requests of one length."""
     rng = np.random.default_rng(0)
-    generator, stepper = recommender.generator, recommender._serving.search.stepper
-    histories = [rng.choice(len(recommender.catalogue), history, replace=False) for _ in range(batch)]
-    prompts = generator.prompts(histories)
-    levels = recommender.catalogue.codes.shape[1]
+    histories, others = ([rng.permutation(len(generator.catalogue))[:history] for _ in range(batch)] for _ in "ab")
+    plain, stepper = Recommender(generator), Recommender(generator)._serving.search.stepper
     with torch.no_grad():
-        search = seconds(lambda: recommender.recommend(histories, PLACES, BEAMS))
-        prefill = seconds(lambda: stepper.start(prompts, 1))
-        item = seconds(lambda: stepper.start([prompt[-levels:] for prompt in prompts], 1))
-    share = (prefill - item) / search
-    times = f"{1000 * search:9.1f}  {1000 * prefill:10.1f}  {1000 * item:11.1f}"
-    return f"{batch:5}  {history:7}  {times}  {share:13.0%}"
+        search = least(lambda: plain.recommend(histories, PLACES, BEAMS), rounds)
+        prefill = least(lambda: stepper.start(generator.prompts(histories), 1), rounds)
+        item = least(lambda: stepper.start(generator.prompts([one[-1:] for one in histories]), 1), rounds)
+    cached = min(after(generator, [one[:-1] for one in histories], histories) for _ in range(rounds))
+    missed = min(after(generator, others, histories) for _ in range(rounds))
+    times = f"{1000 * search:9.1f}  {1000 * prefill:10.1f}  {1000 * item:11.1f}  {(prefill - item) / search:13.0%}"
+    gain = f"{1000 * cached:9.1f}  {1 - cached / search:5.0%}  {missed / search - 1:12.0%}"
+    return f"{batch:5}  {history:7}  {times}  {gain}  {kept(generator, histories) / 1000:12.0f}"
 
 
-def seconds(work: Callable[[], object]) -> float:
+def after(generator: Generator, earlier: Histories, histories: Histories) -> float:
+    """Return the time of a search whose cache has just seen earlier histories."""
+    recommender = Recommender(generator, engine=TreeEngine(generator.model, CACHE_MB))
+    recommender.recommend(earlier, PLACES, BEAMS)
+    started = time.process_time()
+    found = recommender.recommend(histories, PLACES, BEAMS)
+    taken = time.process_time() - started
+    if not np.allclose(found.scores, Recommender(generator).recommend(histories, PLACES, BEAMS).scores, atol=1e-4):
+        raise SystemExit("The scores with the cache are not those without.")
+    return taken
+
+
+def kept(generator: Generator, histories: Histories) -> float:
+    """Return the bytes that a history takes in the cache."""
+    recommender = Recommender(generator, engine=TreeEngine(generator.model, CACHE_MB))
+    recommender.recommend(histories, PLACES, BEAMS)
+    return recommender.engine.cache_figures().bytes / len(histories)
+
+
+def least(work: Callable[[], object], rounds: int) -> float:
     """Return the shortest processor time of a call."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.process_time()
         work()
         times.append(time.process_time() - started)
@@ -84,10 +121,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="a run with a decoder-only generator")
-    parser.add_argument("--hidden", type=int, default=0, help="measure a random decoder of this width instead")
-    parser.add_argument("--layers", type=int, default=6, help="its layers")
+    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="a run with a generator")
+    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="of the random model")
+    parser.add_argument("--hidden", type=int, default=0, help="measure a random model of this width instead")
+    parser.add_argument("--layers", type=int, default=6, help="its layers; of an encoder-decoder half of them each")
     parser.add_argument("--history", type=int, default=200, help="the items of a history that it reads")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="requests searched at once")
+    parser.add_argument("--rounds", type=int, default=12, help="the least time of so many is told")
     return parser.parse_args()
 
 
