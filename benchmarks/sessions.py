@@ -96,7 +96,8 @@ class RepeatedHistory:
         positions = (self.written + torch.arange(new)).expand(rows, -1)
         mask = torch.ones(new, self.written + new, dtype=torch.bool).tril(self.written).expand(rows, -1, -1)
         self.written += new
-        return self.model.decode(tokens, positions, mask, self.memory, self.cache, level)[:, -1]
+        states = self.model.decode(tokens, positions, mask, self.memory, self.cache)
+        return self.model.logits(states, level)[:, -1]
 
 
 class Repeated:

@@ -143,7 +143,7 @@ class BeamSearch:
         state, logits = SessionBeams.begin(len(ends), decoding.logits.device), decoding.logits
         for item in range(int(ends.max())):
             for level, table in enumerate(tables):
-                state = state.grown(logits, level, table, self.stepper, forbidden, beams)
+                state = state.grown(logits, level, table, self.stepper, forbidden, beams, decoding.wholes)
                 if level + 1 < len(tables) or item + 1 < ends.max():
                     logits = decoding.extend(state.beams.origin, table.codes[state.beams.nodes], level)
             state = state.with_item()

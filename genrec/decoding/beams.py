@@ -66,6 +66,25 @@ def score_children(
     return scores.add_((beams.scores - total)[..., None])
 
 
+def add_wholes(
+    scores: torch.Tensor, beams: Beams, table: LevelTable, wholes: torch.Tensor, above: torch.Tensor | None
+) -> None:
+    """Add what an item head says of the children to their scores, in the place of what it said of their parents.
+
+    Args:
+        scores: as :func:`score_children` returns.
+        beams: at the level above.
+        table: the level of the children.
+        wholes: float32 [batch, nodes + 1], see :class:`~genrec.decoding.item_scores.ItemScores`.
+        above: the same of the level above; None at the root.
+    """
+    batch, width, most = scores.shape
+    nodes = (table.children_of[beams.nodes][..., None] + table.ranks).clamp_(max=table.size)
+    scores += wholes.gather(1, nodes.view(batch, -1).long()).view(batch, width, most)
+    if above is not None:
+        scores -= above.gather(1, beams.nodes.long())[..., None]
+
+
 def keep_best(beams: Beams, scores: torch.Tensor, table: LevelTable, limit: int) -> Beams:
     """Return the best ``limit`` children of all beams of each request, or as many as there are places.
 

@@ -72,7 +72,7 @@ class CausalStepper:
 class CausalDecoding:
     """Prompts under way; see :class:`~genrec.decoding.steppers.Decoding`."""
 
-    wholes = None
+    wholes: list[torch.Tensor] | None = None
 
     def __init__(self, stepper: CausalStepper, batch: PromptBatch) -> None:
         self._forward, self._offsets = stepper.forward, stepper.offsets

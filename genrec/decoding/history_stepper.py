@@ -6,17 +6,18 @@ before every item, so the last code of an item and the BOS of the next are run t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from transformers.cache_utils import DynamicCache
 
 from genrec.decoding.event_reading import EventReader, reads_on
+from genrec.decoding.item_scores import ItemScores
 from genrec.decoding.prefix_cache import PrefixCache
 from genrec.decoding.prefix_reading import read
 from genrec.decoding.prompts import Prompts
 from genrec.decoding.tree_mask import follow, forget, with_itself, without_later
+from genrec.decoding.trie import Trie
 from genrec.models.histories import HistoryBatch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class HistoryStepper:
 
     Args:
         model: a model of the OneRec family.
-        codebook_sizes: the catalogue's.
+        trie: the catalogue.
         kept: what was computed of earlier histories of this model; None: nothing is kept. Nor is it where the model
             reads a history as a whole.
 
@@ -41,7 +42,8 @@ class HistoryStepper:
 
     normalized = False
 
-    def __init__(self, model: HistoryModel, codebook_sizes: Sequence[int], kept: PrefixCache | None = None) -> None:
+    def __init__(self, model: HistoryModel, trie: Trie, kept: PrefixCache | None = None) -> None:
+        codebook_sizes = trie.codebook_sizes
         if list(codebook_sizes) != list(model.config.codebook_sizes):
             raise ValueError(
                 f"the model was made for codebooks of {list(model.config.codebook_sizes)} codes, but the"
@@ -50,6 +52,7 @@ class HistoryStepper:
         self.model, self.kept = model, kept if reads_on(model) else None
         self.offsets = [0] * len(codebook_sizes)
         self.over_children = model.over_catalogue
+        self._items = ItemScores(model, trie) if model.items is not None else None
 
     @property
     def device(self) -> torch.device:
@@ -65,13 +68,19 @@ class HistoryStepper:
                 f"{type(self.model).__name__} was made for sessions of at most {self.model.config.session_length}"
                 f" items, not {items}"
             )
-        return HistoryDecoding(self.model, prompts.to(self.model.device), self.kept)
+        return HistoryDecoding(self.model, prompts.to(self.model.device), self._items, self.kept)
 
 
 class HistoryDecoding:
     """Histories under way; see :class:`~genrec.decoding.steppers.Decoding`."""
 
-    def __init__(self, model: HistoryModel, histories: HistoryBatch, kept: PrefixCache | None = None) -> None:
+    def __init__(
+        self,
+        model: HistoryModel,
+        histories: HistoryBatch,
+        items: ItemScores | None = None,
+        kept: PrefixCache | None = None,
+    ) -> None:
         self._model = model
         sizes = model.config.codebook_sizes
         self._first = [1 + sum(sizes[:level]) for level in range(len(sizes))]
@@ -80,7 +89,9 @@ class HistoryDecoding:
         self._position = 0
         bos = torch.full((len(histories), 1), _BOS, dtype=torch.int64, device=histories.mask.device)
         self._seen = torch.ones((len(histories), 1, 1), dtype=torch.bool, device=bos.device)
-        self.logits = self._run([bos], [self._seen], 0)
+        states = self._run([bos], [self._seen])
+        self.logits = model.logits(states, 0)
+        self.wholes = items(states[:, 0]) if items is not None else None
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, codes of the next level]."""
@@ -88,26 +99,25 @@ class HistoryDecoding:
         self._seen = follow(self._seen, origin)
         if level + 1 < len(self._first):
             self._seen = with_itself(self._seen)
-            return self._run(tokens, [self._seen], level + 1)
+            return self._model.logits(self._run(tokens, [self._seen]), level + 1)
         self._seen = with_itself(forget(self._seen, self._cache))
         code_sees = without_later(self._seen)
         self._seen = with_itself(self._seen)
         tokens.append(torch.full_like(tokens[0], _BOS))
-        return self._run(tokens, [code_sees, self._seen], 0)
+        return self._model.logits(self._run(tokens, [code_sees, self._seen]), 0)
 
-    def _run(self, tokens: list[torch.Tensor], seen: list[torch.Tensor], level: int) -> torch.Tensor:
-        """Run tokens [batch, width] of one position after the other; return what follows the last of them."""
+    def _run(self, tokens: list[torch.Tensor], seen: list[torch.Tensor]) -> torch.Tensor:
+        """Run tokens [batch, width] of one position after the other; return the states of the last of them."""
         positions = [torch.full_like(these, self._position + at) for at, these in enumerate(tokens)]
         self._position += len(tokens)
-        logits = self._model.decode(
+        states = self._model.decode(
             input_ids=torch.cat(tokens, dim=1),
             position_ids=torch.cat(positions, dim=1),
             attention_mask=torch.cat(seen, dim=1),
             memory=self._memory,
             cache=self._cache,
-            level=level,
         )
-        return logits[:, -tokens[-1].shape[1] :]
+        return states[:, -tokens[-1].shape[1] :]
 
 
 def _remembered(model: HistoryModel, histories: HistoryBatch, kept: PrefixCache) -> Memory:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from genrec.decoding.beams import Beams, keep_best, score_children
+from genrec.decoding.beams import Beams, add_wholes, keep_best, score_children
 from genrec.decoding.forbidden import Forbidden
 from genrec.decoding.ranking import Sessions
 from genrec.decoding.steppers import Stepper
@@ -42,6 +42,7 @@ class SessionBeams(NamedTuple):
         stepper: Stepper,
         forbidden: Forbidden,
         limit: int,
+        wholes: list[torch.Tensor] | None = None,
     ) -> SessionBeams:
         """Return the best ``limit`` sessions with one more code.
 
@@ -52,10 +53,13 @@ class SessionBeams(NamedTuple):
             stepper: says where the level's codes stand among the tokens, and what they compete with.
             forbidden: what must not be entered.
             limit: the number of beams; never more than there can be sessions.
+            wholes: what an item head adds at each node of each level.
         """
         scores = score_children(
             self.beams, logits, table, stepper.offsets[level], stepper.over_children, stepper.normalized
         )
+        if wholes is not None:
+            add_wholes(scores, self.beams, table, wholes[level], wholes[level - 1] if level else None)
         forbidden.strike(scores, level, self.beams.nodes, self.taken)
         if not self.taken.shape[2]:
             limit = min(limit, forbidden.most(level))  # two sessions never stand at one node yet

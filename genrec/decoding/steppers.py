@@ -21,9 +21,11 @@ class Decoding(Protocol):
 
     Args:
         logits: float [batch, 1, tokens], what follows each prompt.
+        wholes: what an item head adds (:mod:`genrec.decoding.item_scores`), or None.
     """
 
     logits: torch.Tensor
+    wholes: list[torch.Tensor] | None
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run every beam's newest code; return what follows it, float [batch, width, tokens].

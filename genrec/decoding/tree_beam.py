@@ -84,7 +84,7 @@ def _stepper_of(model: PreTrainedModel, trie: Trie, offsets: list[int], kept: Pr
     if len(offsets) != len(trie.levels):
         raise ValueError(f"{len(trie.levels)} levels need as many offsets, not {len(offsets)}")
     if isinstance(model, HistoryModel):
-        return HistoryStepper(model, trie.codebook_sizes, kept)
+        return HistoryStepper(model, trie, kept)
     return CausalStepper(model, offsets, trie.codebook_sizes, kept)
 
 

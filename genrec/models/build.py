@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrec.errors import ConfigError
 from genrec.models.decoder import DecoderConfig, build_decoder
 from genrec.models.generator import Generator
 from genrec.models.language.config import LanguageConfig
@@ -51,12 +52,21 @@ def build_generator(
     if isinstance(config, DecoderConfig):
         max_tokens = 1 + (history_length + session_length) * catalogue.vocabulary.levels
         return Generator(build_decoder(config, catalogue.vocabulary, max_tokens), catalogue, history_length)
+    import torch
+
     from genrec.decoding.trie import Trie
     from genrec.models.onerec.continuations import Continuations
 
     model = _build_history_model(config, catalogue, history_length, session_length, dropout, features)
     if model.over_catalogue:
         model.continuations = Continuations(Trie.build(catalogue.codes, catalogue.codebook_sizes))
+    if model.items is not None and session_length > 1:
+        raise ConfigError(
+            "model.item_head scores single items, but train.target is session.",
+            "Leave item_head out, or train with target: item.",
+        )
+    if model.items is not None:
+        model.items.codes.copy_(torch.from_numpy(catalogue.codes))
     return Generator(model, catalogue, history_length, features)
 
 

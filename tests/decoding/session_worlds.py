@@ -108,7 +108,8 @@ class HistorySessions:
         mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()[None]
         positions = torch.arange(len(tokens))[None]
         memory, level = self.model.encode(self._of(row)), len(codes) % len(sizes)
-        logits = self.model.decode(torch.tensor([tokens]), positions, mask, memory, DynamicCache(), level)
+        states = self.model.decode(torch.tensor([tokens]), positions, mask, memory, DynamicCache())
+        logits = self.model.logits(states, level)
         return logits[0, -1].log_softmax(-1).numpy()
 
     @torch.no_grad()

@@ -120,17 +120,17 @@ def test_beams_side_by_side_are_beams_alone(name: str) -> None:
 
         def first_step(cache: DynamicCache) -> None:
             one = torch.zeros(1, 1, dtype=torch.int64)
-            model.decode(one, one, torch.ones(1, 1, 1, dtype=torch.bool), memory, cache, 0)
+            model.decode(one, one, torch.ones(1, 1, 1, dtype=torch.bool), memory, cache)
 
         shared = DynamicCache()
         first_step(shared)
         mask = torch.tensor([[[True, True, False], [True, False, True]]])
-        both = model.decode(torch.tensor([[1, 4]]), torch.tensor([[1, 1]]), mask, memory, shared, 1)
+        both = model.decode(torch.tensor([[1, 4]]), torch.tensor([[1, 1]]), mask, memory, shared)
         for at, token in enumerate((1, 4)):
             own = DynamicCache()
             first_step(own)
             seen = torch.ones(1, 1, 2, dtype=torch.bool)
-            alone = model.decode(torch.tensor([[token]]), torch.tensor([[1]]), seen, memory, own, 1)
+            alone = model.decode(torch.tensor([[token]]), torch.tensor([[1]]), seen, memory, own)
             torch.testing.assert_close(both[:, at], alone[:, 0])
 
 

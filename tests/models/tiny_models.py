@@ -101,7 +101,8 @@ def step_by_step(model: HistoryModel, history: HistoryBatch, session: Tensor) ->
         for level, token in enumerate(tokens):
             seen = torch.ones(1, 1, position + 1, dtype=torch.bool)
             ids, place = torch.tensor([[token]]), torch.tensor([[position]])
-            logits = model.decode(ids, place, seen, memory, cache, level % len(SIZES))
+            states = model.decode(ids, place, seen, memory, cache)
+            logits = model.logits(states, level % len(SIZES))
             if level < len(SIZES):
                 losses[at, level] = -logits[0, 0].log_softmax(dim=-1)[codes[level]]
             position += 1

@@ -93,6 +93,11 @@ def _check(dataset: Dataset, generator: Generator, made: dict[str, Manifest], ru
         known = made[kind].inputs.get("dataset")
         if known is not None and known != dataset.manifest.digest:
             problems.append(f"{run / kind} was made from another version of {run / 'dataset'}: genrec {verb}.")
+    if generator.reads_events and generator.model.config.shape.get("item_head"):
+        problems.append(
+            f"{run / 'generator'} scores items as wholes too, and an alignment would change what it says code by "
+            "code alone: genrec train train.model.item_head=0."
+        )
     if problems:
         raise ArtifactError(problems, "Make again what is named.")
 

@@ -136,7 +136,7 @@ class Tasks(TorchDataset[int], ABC):
             "history_rows": batch.rows,
             "history_features": batch.features,
             "history_mask": batch.mask,
-            "target_codes": torch.from_numpy(self._target_codes(tasks)),
+            **self._targets(tasks),
         }
         if any(task.visible is not None for task in tasks):
             inputs["visible"] = torch.from_numpy(_visible(tasks))
@@ -144,13 +144,15 @@ class Tasks(TorchDataset[int], ABC):
             inputs["users"] = self.users_of([task.history for task in tasks])
         return inputs
 
-    def _target_codes(self, tasks: Sequence[Task]) -> npt.NDArray[np.int64]:
+    def _targets(self, tasks: Sequence[Task]) -> dict[str, torch.Tensor]:
         most = tuple(max(task.targets.shape[axis] for task in tasks) for axis in (0, 1))
         items = np.full((len(tasks), *most), -1, dtype=np.int64)
         for at, task in enumerate(tasks):
             count, length = task.targets.shape
             items[at, :count, :length] = task.targets
-        return np.where(items[..., None] < 0, IGNORED, self.codes[items].astype(np.int64))
+        codes = np.where(items[..., None] < 0, IGNORED, self.codes[items].astype(np.int64))
+        rows = np.where(items < 0, IGNORED, self.item_rows[items].astype(np.int64))
+        return {"target_codes": torch.from_numpy(codes), "target_rows": torch.from_numpy(rows)}
 
     def _rng(self, row: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.epoch, row])

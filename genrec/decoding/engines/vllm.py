@@ -187,6 +187,8 @@ class VllmStepper:
 class VllmDecoding:
     """Prompts under way; see :class:`~genrec.decoding.steppers.Decoding`."""
 
+    wholes: list[torch.Tensor] | None = None
+
     def __init__(self, stepper: VllmStepper, prompts: list[list[int]]) -> None:
         self._stepper = stepper
         self._sequences = [[prompt] for prompt in prompts]

@@ -23,6 +23,7 @@ from genrec.models.onerec.dropout import Dropout
 from genrec.models.onerec.embedding import CodeEmbedding, EventEmbedding
 from genrec.models.onerec.encoder import Encoder, Memory
 from genrec.models.onerec.history.reader import build_reader
+from genrec.models.onerec.item_head import ItemHead
 from genrec.models.onerec.moe import SparseMoE
 
 IGNORED = -100  # where there is no target
@@ -35,10 +36,12 @@ class OneRecOutput(ModelOutput):
     Args:
         loss: the mean over target items of their codes' cross-entropies, summed or averaged as the paper has it.
         level_losses: float [levels], the mean cross-entropy of each level's code, for the log.
+        item_loss: the mean cross-entropy of the item head, part of ``loss``; None without one.
     """
 
     loss: Tensor | None = None
     level_losses: Tensor | None = None
+    item_loss: Tensor | None = None
 
 
 class HistoryModel(PreTrainedModel):
@@ -69,6 +72,8 @@ class HistoryModel(PreTrainedModel):
         self.norm = nn.RMSNorm(width, eps=1e-6)
         tied = shape.tie_embeddings
         self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
+        heads = (width, config.items, len(config.codebook_sizes), shape.item_head)
+        self.items = ItemHead(*heads) if shape.item_head else None
         self.dropout = Dropout(config.dropout)
         self.over_catalogue = shape.softmax == "catalogue"
         self.continuations: Continuations | None = None  # what training over the catalogue has to know of it
@@ -81,6 +86,7 @@ class HistoryModel(PreTrainedModel):
         history_mask: Tensor,
         target_codes: Tensor,
         visible: Tensor | None = None,
+        target_rows: Tensor | None = None,
         label_smoothing: float = 0.0,
         num_items_in_batch: Tensor | int | None = None,
     ) -> OneRecOutput:
@@ -93,6 +99,8 @@ class HistoryModel(PreTrainedModel):
             history_mask: bool [batch, events].
             target_codes: int64 [batch, tasks, items, levels]; -100 where there is no item.
             visible: int64 [batch, tasks], how many of the row's events each task may see; None for all.
+            target_rows: int64 [batch, tasks, items], rows of the target items as in ``history_rows``; an item head
+                learns from them.
             label_smoothing: share of each code's probability spread over its level.
             num_items_in_batch: what the losses are divided by; None for the number of target items given.
 
@@ -114,7 +122,19 @@ class HistoryModel(PreTrainedModel):
         )
         total = losses.mean() if self.averages_codes else losses.sum()
         count = max(1, len(codes)) if num_items_in_batch is None else num_items_in_batch
-        return OneRecOutput(total / count, losses.detach() / max(1, len(codes)))
+        whole = None
+        if self.items is not None and target_rows is not None:
+            whole = self.items.loss(states[:, 0], self.item_vectors(), target_rows[real] - 1, label_smoothing)
+            total = total + whole
+        each = max(1, len(codes))
+        item_loss = None if whole is None else whole.detach() / each
+        return OneRecOutput(total / count, losses.detach() / each, item_loss)
+
+    def item_vectors(self) -> Tensor:
+        """Return the vectors by which the trained items are scored as wholes, [items, hidden]."""
+        assert self.items is not None
+        rows = torch.arange(1, len(self.items.codes) + 1, device=self.items.codes.device)
+        return self.events.of_items(self.codes, self.items.codes, rows)
 
     def encode(self, history: HistoryBatch) -> Memory:
         """Return the memory of a batch of histories: read once, whatever is generated after it."""
@@ -131,9 +151,8 @@ class HistoryModel(PreTrainedModel):
         attention_mask: Tensor,
         memory: Memory,
         cache: Cache,
-        level: int,
     ) -> Tensor:
-        """Return what each token says of the next code, float [batch, tokens, codes of ``level``].
+        """Return the states from which :meth:`logits` predicts each token's next code, [batch, tokens, hidden].
 
         Args:
             input_ids: int64 [batch, tokens], decoder tokens.
@@ -141,12 +160,11 @@ class HistoryModel(PreTrainedModel):
             attention_mask: bool [batch, tokens, past + tokens].
             memory: from :meth:`encode`.
             cache: holds the tokens before, and takes these.
-            level: the level of the code that is predicted.
         """
         seen = SelfView(self.rotary(position_ids), attention_mask[:, None], cache, tasks=1)
         place = memory.mask.sum(dim=1)[:, None].expand_as(input_ids)
         history = CrossView(memory.keys, memory.values, self.rotary(place), memory.mask[:, None, None])
-        return self.logits(self._run(self.codes(input_ids), seen, history), level)
+        return self._run(self.codes(input_ids), seen, history)
 
     def competitors(self, codes: Tensor) -> Iterable[Tensor | None]:
         """Return for each level what codes [items, levels] compete with; see :func:`code_loss`."""

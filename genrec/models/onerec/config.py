@@ -96,6 +96,11 @@ class _Shape(Section):
         "catalogue has after the codes before it.",
     )
     tie_embeddings: bool = Field(False, description="Use one matrix for reading and for writing a level's codes.")
+    item_head: NonNegativeFloat = Field(
+        0.0,
+        description="Score items as wholes beside their codes, by a vector of their own, and add that score to the "
+        "codes' in the search, this many times; 0: codes alone.",
+    )
     moe: MoEConfig | None = Field(None, description="Sparse experts in the decoder; none: dense blocks.")
     history: HistoryConfig = Field(default_factory=HistoryConfig, description="How events become vectors.")
 
@@ -103,6 +108,12 @@ class _Shape(Section):
     def _heads_divide_width(self) -> _Shape:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
             raise ValueError(f"hidden_size {self.hidden_size} must be heads {self.heads} times an even number")
+        return self
+
+    @model_validator(mode="after")
+    def _item_head_has_vectors(self) -> _Shape:
+        if self.item_head and not self.history.item_embeddings:
+            raise ValueError("item_head needs history.item_embeddings: the vectors it compares with")
         return self
 
 

@@ -55,14 +55,17 @@ class EventEmbedding(nn.Module):
 
     def forward(self, codes: CodeEmbedding, history_codes: Tensor, rows: Tensor, features: Tensor) -> Tensor:
         """Return [batch, 1 + events, hidden]: the sink, which is always there to attend to, then the events."""
-        states = codes(history_codes + codes.first).sum(dim=2)
-        if self.items is not None:
-            if self.training and self.item_dropout:
-                rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.item_dropout, 0)
-            states = states + self.items(rows)
+        if self.training and self.item_dropout and self.items is not None:
+            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.item_dropout, 0)
+        states = self.of_items(codes, history_codes, rows)
         for column, feature in zip(self.columns, self.features, strict=True):
             states = states + feature(features[..., column])
         return torch.cat([self.sink.expand(len(states), 1, -1), states], dim=1)
+
+    def of_items(self, codes: CodeEmbedding, item_codes: Tensor, rows: Tensor) -> Tensor:
+        """Return items' own part, [..., hidden], for their codes int64 [..., levels] and rows int64 [...]."""
+        states = codes(item_codes + codes.first).sum(dim=-2)
+        return states if self.items is None else states + self.items(rows)
 
 
 def _columns_of_events(config: HistoryModelConfig, history: HistoryConfig) -> list[int]:

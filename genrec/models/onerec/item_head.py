@@ -1,0 +1,52 @@
+"""Items scored as wholes, beside their codes.
+
+A code is shared by many items, and so is the vector by which the decoder scores it. An item's own vector, compared
+with the state from which the decoder begins to write, tells apart what codes cannot. That a generator gains by a
+second, dense score is LIGER's finding (arXiv:2411.18814), which ranks what the generator has found; here the score
+guides every step of the search.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, int64, nn, stack, zeros
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+_LOGITS_AT_ONCE = 1 << 26  # float32 scores held in memory at once: 256 MiB
+
+
+class ItemHead(nn.Module):
+    """Compares states with the vectors of items.
+
+    Args:
+        hidden_size: width of both.
+        items: how many items are trained.
+        levels: codes of an item.
+        weight: how many times the search adds its log-probabilities to the codes'.
+    """
+
+    codes: Tensor
+
+    def __init__(self, hidden_size: int, items: int, levels: int, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        self.query = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.register_buffer("codes", zeros((items, levels), dtype=int64))
+
+    def forward(self, states: Tensor, vectors: Tensor) -> Tensor:
+        """Return float32 [..., items], the scores of items [items, hidden] after states [..., hidden]."""
+        return functional.linear(self.query(states), vectors).float()
+
+    def loss(self, states: Tensor, vectors: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+        """Return the summed cross-entropy of targets int64 [states] among all items."""
+        step = max(1, _LOGITS_AT_ONCE // len(vectors))
+        pieces = zip(states.split(step), targets.split(step), strict=True)
+
+        def piece(some: Tensor, goals: Tensor) -> Tensor:
+            scores = self(some, vectors)
+            return functional.cross_entropy(scores, goals, reduction="sum", label_smoothing=label_smoothing)
+
+        if len(states) <= step:
+            return piece(states, targets)
+        sums = [checkpoint(piece, *one, use_reentrant=False) for one in pieces]
+        return stack(sums).sum()
