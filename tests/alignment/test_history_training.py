@@ -24,7 +24,7 @@ _ENCODER: dict[str, Any] = _SHAPE | {"kind": "encoder_decoder", "encoder_layers"
 MODELS: dict[str, dict[str, Any]] = {
     "encoder_decoder": _ENCODER | {"causal_encoder": True},
     "lazy_decoder": _SHAPE | {"kind": "lazy_decoder", "layers": 2},
-    "item_head": _ENCODER | {"causal_encoder": True, "item_head": 1.0},
+    "item_head": _ENCODER | {"causal_encoder": True, "item_head": True},
 }
 QUICK: dict[str, Any] = {
     "history_length": 6,

@@ -20,7 +20,7 @@ from genrec.semantic_ids import Catalogue
 
 CODES = np.array([[0, 1], [0, 2], [1, 0], [2, 2], [2, 1]], dtype=np.int32)
 NAMES = [f"item {at}" for at in range(5)]
-SHAPE = {"hidden_size": 16, "intermediate_size": 24, "heads": 2, "item_head": 1.0}
+SHAPE = {"hidden_size": 16, "intermediate_size": 24, "heads": 2, "item_head": True}
 
 
 def generator(kind: str = "encoder_decoder") -> Generator:

@@ -96,7 +96,7 @@ def _check(dataset: Dataset, generator: Generator, made: dict[str, Manifest], ru
     if generator.reads_events and generator.model.config.shape.get("item_head"):
         problems.append(
             f"{run / 'generator'} scores items as wholes too, and an alignment would change what it says code by "
-            "code alone: genrec train train.model.item_head=0."
+            "code alone: genrec train train.model.item_head=false."
         )
     if problems:
         raise ArtifactError(problems, "Make again what is named.")

@@ -72,8 +72,7 @@ class HistoryModel(PreTrainedModel):
         self.norm = nn.RMSNorm(width, eps=1e-6)
         tied = shape.tie_embeddings
         self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
-        heads = (width, config.items, len(config.codebook_sizes), shape.item_head)
-        self.items = ItemHead(*heads) if shape.item_head else None
+        self.items = ItemHead(width, config.items, len(config.codebook_sizes)) if shape.item_head else None
         self.dropout = Dropout(config.dropout)
         self.over_catalogue = shape.softmax == "catalogue"
         self.continuations: Continuations | None = None  # what training over the catalogue has to know of it

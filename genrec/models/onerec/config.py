@@ -96,10 +96,9 @@ class _Shape(Section):
         "catalogue has after the codes before it.",
     )
     tie_embeddings: bool = Field(False, description="Use one matrix for reading and for writing a level's codes.")
-    item_head: NonNegativeFloat = Field(
-        0.0,
-        description="Score items as wholes beside their codes, by a vector of their own, and add that score to the "
-        "codes' in the search, this many times; 0: codes alone.",
+    item_head: bool = Field(
+        False,
+        description="Score items as wholes beside their codes, by a vector of their own; the search adds both.",
     )
     moe: MoEConfig | None = Field(None, description="Sparse experts in the decoder; none: dense blocks.")
     history: HistoryConfig = Field(default_factory=HistoryConfig, description="How events become vectors.")

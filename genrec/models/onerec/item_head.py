@@ -22,14 +22,12 @@ class ItemHead(nn.Module):
         hidden_size: width of both.
         items: how many items are trained.
         levels: codes of an item.
-        weight: how many times the search adds its log-probabilities to the codes'.
     """
 
     codes: Tensor
 
-    def __init__(self, hidden_size: int, items: int, levels: int, weight: float) -> None:
+    def __init__(self, hidden_size: int, items: int, levels: int) -> None:
         super().__init__()
-        self.weight = weight
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.register_buffer("codes", zeros((items, levels), dtype=int64))
 

@@ -216,7 +216,7 @@ def test_other_versions_are_refused_all_at_once(run: Path) -> None:
 def test_a_generator_with_an_item_head_is_refused(run: Path) -> None:
     """Its lists follow two scores, and preferences would be learned by one of them."""
     shape = {name: SHAPE[name] for name in ("hidden_size", "intermediate_size", "heads")}
-    model = {"kind": "encoder_decoder", **shape, "causal_encoder": True, "item_head": 1.0}
+    model = {"kind": "encoder_decoder", **shape, "causal_encoder": True, "item_head": True}
     make_generator(TrainConfig.model_validate(TRAIN | {"model": model, "epochs": 1, "validate_every": 1}), run, 0)
     with pytest.raises(ArtifactError, match="scores items as wholes too"):
         make_alignment(settings(), run, 0)
