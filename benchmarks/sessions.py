@@ -82,9 +82,8 @@ class RepeatedHistory:
         rows = rows_of(origin, self.width)
         self.cache.reorder_cache(rows)
         if origin.shape[1] != self.width:  # the memory is the same for all beams of a prompt
-            self.memory = Memory(
-                *(tuple(part[rows] for part in parts) for parts in self.memory[:2]), self.memory.mask[rows]
-            )
+            keys, values = (tuple(part[rows] for part in parts) for parts in self.memory[:2])
+            self.memory = Memory(keys, values, self.memory.mask[rows], self.memory.states[rows])
         self.width = origin.shape[1]
         tokens, following = codes.view(-1, 1).long() + self.first[level], (level + 1) % len(self.first)
         if not following:

@@ -1,7 +1,7 @@
 """Histories of events, of which some begin like earlier ones; see :mod:`genrec.decoding.prefix_reading`.
 
-Position 0 of a history is the sink. Kept are the keys and values of the blocks over the history, and those that the
-decoder attends to.
+Position 0 of a history is the sink. Kept are the keys and values of the blocks over the history, those that the
+decoder attends to, and the states that these were made of.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class EventReader:
         mask = functional.pad(self._batch.mask[rows, :width], (1, 0), value=True)
         cache = DynamicCache()
         memory = self._model.memory(self._model.encoder(self._vectors(rows, places), mask, cache=cache), mask)
-        return Part((*states_of(cache), *memory.keys, *memory.values), mask)
+        return Part((*states_of(cache), *_parts(memory)), mask)
 
     def rest(self, rows: Sequence[int], start: States, known: torch.Tensor) -> Part:
         """Read what follows the known events of histories; see :class:`~genrec.decoding.prefix_reading.Reader`."""
@@ -68,17 +68,23 @@ class EventReader:
         vectors = self._vectors(rows, positions - 1)[:, 1:]
         states = self._model.encoder(vectors, new, positions, sight(known, new)[:, None], cache)
         made = self._model.memory(states, new, positions)
-        read = zip(start[layers:], (*made.keys, *made.values), strict=True)
+        read = zip(start[layers:], _parts(made), strict=True)
         memory = (torch.cat(pair, dim=2) for pair in read)
         return Part((*states_of(cache), *memory), torch.cat([known, new], dim=1))
 
     def memory(self, part: Part) -> Memory:
         """Return what the decoder attends to."""
-        read = part.states[2 * len(self._model.encoder.layers) :]
-        return Memory(read[: len(read) // 2], read[len(read) // 2 :], part.seen)
+        *read, states = part.states[2 * len(self._model.encoder.layers) :]
+        half = len(read) // 2
+        return Memory(tuple(read[:half]), tuple(read[half:]), part.seen, states[:, 0])
 
     def _vectors(self, rows: Sequence[int], places: torch.Tensor) -> torch.Tensor:
         """Return the vectors of the sink and the events at places [rows, events], whatever is past the end."""
         batch, places = self._batch, places.clamp(max=self._batch.mask.shape[1] - 1)
         at = torch.tensor(rows, device=places.device)[:, None], places
         return self._model.events(self._model.codes, batch.codes[at], batch.rows[at], batch.features[at])
+
+
+def _parts(memory: Memory) -> tuple[torch.Tensor, ...]:
+    """Return what a memory holds, each as a tensor [batch, heads, places, size]."""
+    return (*memory.keys, *memory.values, memory.states[:, None])

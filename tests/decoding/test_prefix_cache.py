@@ -20,7 +20,7 @@ from genrec.semantic_ids import Catalogue
 from tests.decoding.worlds import World, random_codes
 from tests.models.tiny_models import SIZES, random_histories, tiny_model
 
-CAUSAL = ["qwen3", "gpt2", "causal", "lazy", "lazy_everything"]
+CAUSAL = ["qwen3", "gpt2", "causal", "from_history", "lazy", "lazy_everything"]
 LARGE = 10**8
 # What is read of four users' histories in each request: they grow by one or two positions, come back unchanged,
 # come for the first time, are cut at their old end, and are empty.

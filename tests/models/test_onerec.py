@@ -156,3 +156,17 @@ def test_one_batch_can_be_learned(name: str) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_an_item_begins_with_the_newest_event_where_asked() -> None:
+    model, history = tiny_model("from_history"), random_histories([3, 1], width=4)
+    memory = model.encode(history)
+    tokens = torch.tensor([[[0, 1]], [[0, 1]]])
+    added = model._beginnings(tokens, memory, None)
+    assert isinstance(added, torch.Tensor)
+    torch.testing.assert_close(added[:, 0], torch.stack([memory.states[0, 3], memory.states[1, 1]]))
+    assert not added[:, 1].any()
+    seen = model._beginnings(tokens[..., :1], memory, torch.tensor([[2], [0]]))
+    assert isinstance(seen, torch.Tensor)
+    torch.testing.assert_close(seen[:, 0], memory.states[[0, 1], [2, 0]])
+    assert tiny_model("causal")._beginnings(tokens, memory, None) == 0

@@ -21,6 +21,7 @@ _BASE = {"hidden_size": 16, "intermediate_size": 24, "heads": 4}
 SHAPES: dict[str, Shape] = {
     "encoder_decoder": EncoderDecoderConfig(**_BASE),
     "causal": EncoderDecoderConfig(**_BASE, causal_encoder=True, tie_embeddings=True),
+    "from_history": EncoderDecoderConfig(**_BASE, causal_encoder=True, starts_from_history=True),
     "experts": EncoderDecoderConfig(**_BASE, moe=_MOE, encoder_moe=True),
     "lazy": LazyDecoderConfig(**_BASE, layers=3),
     "lazy_everything": LazyDecoderConfig(

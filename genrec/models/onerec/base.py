@@ -74,6 +74,7 @@ class HistoryModel(PreTrainedModel):
         self.head = None if tied else nn.Linear(width, sum(config.codebook_sizes), bias=False)
         self.items = ItemHead(width, config.items, len(config.codebook_sizes)) if shape.item_head else None
         self.dropout = Dropout(config.dropout)
+        self.starts_from_history = shape.starts_from_history
         self.over_catalogue = shape.softmax == "catalogue"
         self.continuations: Continuations | None = None  # what training over the catalogue has to know of it
 
@@ -163,7 +164,8 @@ class HistoryModel(PreTrainedModel):
         seen = SelfView(self.rotary(position_ids), attention_mask[:, None], cache, tasks=1)
         place = memory.mask.sum(dim=1)[:, None].expand_as(input_ids)
         history = CrossView(memory.keys, memory.values, self.rotary(place), memory.mask[:, None, None])
-        return self._run(self.codes(input_ids), seen, history)
+        states = self.codes(input_ids) + self._beginnings(input_ids[:, None], memory, None)
+        return self._run(states, seen, history)
 
     def competitors(self, codes: Tensor) -> Iterable[Tensor | None]:
         """Return for each level what codes [items, levels] compete with; see :func:`code_loss`."""
@@ -189,10 +191,28 @@ class HistoryModel(PreTrainedModel):
         positions = torch.arange(length, device=tokens.device)[None]
         real = (target_codes[..., 0] != IGNORED).repeat_interleave(levels + 1, dim=2)[..., :-1].flatten(1)
         seen = SelfView(self.rotary(positions), None, None, tasks, real)
-        states = self.codes(tokens.flatten(1))
+        states = self.codes(tokens.flatten(1)) + self._beginnings(tokens, memory, visible)
         states = self._run(self.dropout(states), seen, self._view(memory, visible, tasks, length))
         states = functional.pad(states.view(batch, tasks, length, -1), (0, 0, 0, 1))
         return states.view(batch, tasks, items, levels + 1, -1)[..., :levels, :]
+
+    def _beginnings(self, tokens: Tensor, memory: Memory, visible: Tensor | None) -> Tensor | int:
+        """Return what is added to the vectors of tokens: to BOS the newest event's state, to the others nothing.
+
+        Args:
+            tokens: int64 [batch, tasks, tokens].
+            memory: of the histories.
+            visible: int64 [batch, tasks], how many events each task may see; None for all.
+
+        Returns:
+            [batch, tasks · tokens, hidden]; 0 in models that begin with BOS alone.
+        """
+        if not self.starts_from_history:
+            return 0
+        places = torch.arange(memory.mask.shape[1], device=tokens.device)  # padding may stand anywhere
+        newest = (memory.mask * places).amax(dim=1, keepdim=True) if visible is None else visible
+        states = memory.states.gather(1, newest[..., None].expand(-1, -1, memory.states.shape[-1]))
+        return (states[:, :, None] * (tokens == 0)[..., None]).flatten(1, 2)
 
     def _view(self, memory: Memory, visible: Tensor | None, tasks: int, length: int) -> CrossView:
         """Return what each token of each task sees of the history: the sink and its first ``visible`` events."""
@@ -209,11 +229,13 @@ class HistoryModel(PreTrainedModel):
         return self.norm(states)
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Draw what is new from a normal distribution; norms begin at one."""
+        """Draw what is new from a normal distribution, tables at length 1 on average; norms begin at one."""
         deviation = getattr(self.config, "initializer_range", 0.02)
-        if isinstance(module, nn.Linear | nn.Embedding):
+        if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=deviation)
-            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+            if module.padding_idx is not None:
                 nn.init.zeros_(module.weight[module.padding_idx])
         elif isinstance(module, nn.RMSNorm):
             nn.init.ones_(module.weight)

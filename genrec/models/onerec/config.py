@@ -96,6 +96,11 @@ class _Shape(Section):
         "catalogue has after the codes before it.",
     )
     tie_embeddings: bool = Field(False, description="Use one matrix for reading and for writing a level's codes.")
+    starts_from_history: bool = Field(
+        False,
+        description="Begin an item with what the encoder made of the newest event, added to BOS; the papers have "
+        "BOS alone.",
+    )
     item_head: bool = Field(
         False,
         description="Score items as wholes beside their codes, by a vector of their own; the search adds both.",

@@ -22,11 +22,13 @@ class Memory(NamedTuple):
     keys: for each set a tensor [batch, key_value_heads, 1 + events, head_size], turned by their positions.
     values: likewise, not turned.
     mask: bool [batch, 1 + events], False on padding. The first is the sink, which is always there.
+    states: [batch, 1 + events, hidden], what the keys and values were made of.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor
+    states: Tensor
 
 
 class EncoderLayer(GradientCheckpointingLayer):
@@ -148,7 +150,7 @@ class ProjectedMemory(nn.Module):
         rotary = _key_positions(self.rotary, states, positions)
         keys = tuple(rotate(split_heads(project(states), self.head_size), rotary) for project in self.key)
         values = tuple(split_heads(project(states), self.head_size) for project in self.value)
-        return Memory(keys, values, mask)
+        return Memory(keys, values, mask, states)
 
 
 class SharedMemory(nn.Module):
@@ -183,7 +185,7 @@ class SharedMemory(nn.Module):
         # Autocast makes the slices half as wide as the norms' weights.
         plain = [norm(slices[step * at].to(norm.weight.dtype)) for at, norm in enumerate(self.norms)]
         values = [slices[step * at + 1] for at in range(len(plain))] if self.separate_values else plain
-        return Memory(tuple(rotate(keys, rotary) for keys in plain), tuple(values), mask)
+        return Memory(tuple(rotate(keys, rotary) for keys in plain), tuple(values), mask, states)
 
 
 def _key_positions(rotary: Rotary, states: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
