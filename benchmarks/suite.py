@@ -64,7 +64,7 @@ SMALL: Sections = {
     "evaluate": {"sasrec": {"epochs": 4}},
 }
 REDUCED = (
-    "Reduced: of the generators the encoder-decoder alone, for 4 epochs instead of 20; SASRec for 4 instead of up "
+    "Reduced: of the generators the encoder-decoder alone, for 4 epochs instead of 16; SASRec for 4 instead of up "
     "to 60; GRU4Rec, BERT4Rec, HSTU, SASRec with its published loss, the decoder and the lazy decoder left out; "
     "one seed. Users, items, the grids of the quick baselines and the protocol are those of the full suite. So the "
     "figures of trained models are far below what they reach; they compare with the same suite at another commit."
