@@ -229,13 +229,13 @@ class HistoryModel(PreTrainedModel):
         return self.norm(states)
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Draw what is new from a normal distribution, tables at length 1 on average; norms begin at one."""
+        """Draw what is new from a normal distribution; norms begin at one."""
         deviation = getattr(self.config, "initializer_range", 0.02)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Embedding) and self.starts_from_history:
+            deviation = module.embedding_dim**-0.5  # length 1 on average; what was measured goes with it
+        if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=deviation)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
-            if module.padding_idx is not None:
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 nn.init.zeros_(module.weight[module.padding_idx])
         elif isinstance(module, nn.RMSNorm):
             nn.init.ones_(module.weight)

@@ -21,7 +21,8 @@ class HistoryModelConfig(PretrainedConfig):
         shape: the fields of :class:`~genrec.models.onerec.config.EncoderDecoderConfig` or
             :class:`~genrec.models.onerec.config.LazyDecoderConfig` as plain data.
         dropout: on embeddings and on what every block adds, in training.
-        initializer_range: the standard deviation of new weights but those of tables.
+        initializer_range: the standard deviation of new weights; tables of models that begin items with the newest
+            event are drawn at length 1.
     """
 
     is_encoder_decoder: bool = True
