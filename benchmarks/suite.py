@@ -20,7 +20,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from experiments import Job, Row, Sections, merged, read_rows, run_jobs, table
 from generators import FILES, MODELS, ROOT, job_of, log_of
@@ -30,15 +30,7 @@ from genrec_eval.baselines.tuning import settings_to_try
 from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
 
 FIGURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10", "coverage@10")
-QUICK: tuple[BaselineName, ...] = (
-    "popularity",
-    "item_knn",
-    "item_knn_recent",
-    "transitions",
-    "ease",
-    "ials",
-    "bpr_mf",
-)
+QUICK: tuple[BaselineName, ...] = tuple(name for name in get_args(BaselineName) if name not in TRAINED)
 # What was best of a few settings of SASRec on the validation part of Beauty (docs/experiments.md), for its kind.
 _TRAINED: dict[str, Any] = {
     "dropout": 0.5,

@@ -13,6 +13,8 @@ from genrec.models.onerec.base import HistoryModel
 def blank_unseen_items(generator: Generator, dataset: Dataset) -> None:
     """Set the vectors of items that training never shows to zero, which says "unknown", and not something random.
 
+    With an item head they do not stay there: every step teaches them as answers that were wrong.
+
     Args:
         generator: untrained; nothing happens where its items have no vectors of their own.
         dataset: what it will be trained on.
