@@ -3,7 +3,8 @@
     python benchmarks/engines.py vllm --run runs/demo --histories 32 --rounds 3
 
 Prints one JSON object: by beam width requests per second and CPU seconds a request (medians over the rounds), the
-items of every list, and the process's peak memory with the model in it. Nothing is excluded from the lists, and the
+items of every list, and the process's peak memory with the model in it; of ``tree`` also the seconds a request that
+its products of matrices alone would take at the rate of a large one. Nothing is excluded from the lists, and the
 first call of each width is not counted. ``tree`` searches 8 requests at once, vLLM gets all of them, ``generate``
 takes them one by one. vLLM's prefix cache is emptied before every round, for its prompts would be in it otherwise.
 """
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from floor import product_flops, product_rate
 
 from genrec.data import Dataset
 from genrec.decoding import Ranking, Recommender
@@ -68,11 +70,14 @@ def measure(method: str, recommender: Recommender, histories: list[np.ndarray], 
             found = ask(beams)
             speeds.append(len(histories) / (time.perf_counter() - started))
             costs.append((time.process_time() - worked) / len(histories))
-        rows[str(beams)] = {
+        row: dict[str, object] = {
             "requests_per_s": round(statistics.median(speeds), 2),
             "cpu_s": round(statistics.median(costs), 4),
             "items": found.items.tolist(),
         }
+        if method == "tree":
+            row["floor_s"] = product_flops(lambda: ask(beams)) / product_rate() / len(histories)  # noqa: B023
+        rows[str(beams)] = row
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"beams": rows, "peak_mib": round(peak)}
 

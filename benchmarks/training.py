@@ -33,9 +33,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from floor import product_flops, product_rate
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5ForConditionalGeneration
 
 from genrec.models import build_generator
@@ -161,22 +161,10 @@ class Method:
 
     def flops(self) -> int:
         """Return the operations of the matrix products of one epoch's forward and backward passes."""
-        with FlopCounterMode(display=False) as counter:
-            for batch in itertools.chain.from_iterable(self.steps()):
-                self.loss(batch, False).backward()
+        batches = itertools.chain.from_iterable(self.steps())
+        found = product_flops(lambda: [self.loss(batch, False).backward() for batch in batches])
         self.optimizer.zero_grad()
-        return counter.get_total_flops()
-
-
-def product_rate(bfloat16: bool) -> float:
-    """Return the operations a second of one large product of matrices."""
-    side, times = 1536, []
-    left = torch.randn(side, side, dtype=torch.bfloat16 if bfloat16 else torch.float32)
-    for _ in range(5):
-        started = time.perf_counter()
-        left @ left
-        times.append(time.perf_counter() - started)
-    return float(2 * side**3 / min(times))
+        return found
 
 
 def main() -> None:
@@ -219,7 +207,7 @@ def measure(methods: dict[str, Method], tokens: int, rounds: int, bfloat16: bool
         row["tokens_per_second"][name] = round(tokens / float(np.median([one[name] for one in times])))
         row["over_t5"][name] = round(float(np.median([one["t5"] / one[name] for one in times])), 2)
         row["gflops"][name] = round(method.flops() / 1e9, 1)
-    floor = row["gflops"]["ours"] * 1e9 / product_rate(bfloat16)
+    floor = row["gflops"]["ours"] * 1e9 / product_rate(torch.bfloat16 if bfloat16 else torch.float32)
     row["floor_tokens_per_second"] = round(tokens / floor)
     return row
 

@@ -8,6 +8,7 @@ enough.
     search     the adaptive beam search over orders, and the reward of an order
     scorer     the scorer: attention over what was shown, experts, three probabilities
     store      the scorer as a folder of two files
+    onnx       the scorer as an ONNX file (extra ``onnx``)
     session    a session: which item next, and what the user made of it
 
 Training is in genrec_alignment.reranking.

@@ -14,7 +14,8 @@ Weights, by name (``genrec_alignment.reranking.network`` has the same, so its st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,16 +74,19 @@ class Worth:
     like: float = 1.0
 
 
-class Scorer:
-    """A trained scorer.
+class ListScorer(ABC):
+    """What a session and a search ask of a scorer, whatever computes it.
 
     Args:
         shape: its sizes.
-        weights: float32, by name, of the shapes that ``shape.weights()`` says.
     """
 
-    def __init__(self, shape: Shape, weights: Mapping[str, Float32]) -> None:
-        self.shape, self.weights = shape, dict(weights)
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    @abstractmethod
+    def open(self, past: Past, vectors: Float32, features: Float32) -> Callable[[Int64], Float32]:
+        """Return what gives the outcomes of one list after one past; arguments as for :meth:`outcomes`."""
 
     def judge(self, past: Past, vectors: Float32, features: Float32, worth: Worth | None = None) -> Judge:
         """Return what :func:`~genrec.reranking.search.plan` asks, for one list after one past.
@@ -93,10 +97,10 @@ class Scorer:
             features: float32 [items, features].
             worth: what views and likes count; None for the default.
         """
-        asked, worth = _List(self, past, vectors, features), worth or Worth()
+        asked, worth = self.open(past, vectors, features), worth or Worth()
 
         def judge(placed: Int64) -> tuple[Float64, Float64]:
-            found = asked.outcomes(placed).astype(np.float64)
+            found = asked(placed).astype(np.float64)
             return worth.view * found[..., 1] + worth.like * found[..., 2], found[..., 0]
 
         return judge
@@ -110,7 +114,7 @@ class Scorer:
             features: float32 [items, features].
             placed: int64 [orders, depth], items of the list that are shown before, in order.
         """
-        return _List(self, past, vectors, features).outcomes(placed)
+        return self.open(past, vectors, features)(placed)
 
     def check(self, vectors: Float32, features: Float32) -> None:
         """Refuse vectors and features of a list that are not of this scorer's sizes.
@@ -130,6 +134,23 @@ class Scorer:
             problems.append("Vectors or features of a list hold NaN or infinity.")
         if problems:
             raise DataError(problems, "Give one row an item, as the scorer was trained on them.")
+
+
+class Scorer(ListScorer):
+    """A trained scorer, run by numpy.
+
+    Args:
+        shape: its sizes.
+        weights: float32, by name, of the shapes that ``shape.weights()`` says.
+    """
+
+    def __init__(self, shape: Shape, weights: Mapping[str, Float32]) -> None:
+        super().__init__(shape)
+        self.weights = dict(weights)
+
+    def open(self, past: Past, vectors: Float32, features: Float32) -> Callable[[Int64], Float32]:
+        """Return what gives the outcomes of one list after one past."""
+        return _List(self, past, vectors, features).outcomes
 
 
 class _List:

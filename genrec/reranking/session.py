@@ -9,7 +9,7 @@ import numpy as np
 
 from genrec.errors import ConfigError, DataError, UnknownNameError
 from genrec.reranking.marks import EARLIER, Float32, Past, mark, pending
-from genrec.reranking.scorer import Scorer, Worth
+from genrec.reranking.scorer import ListScorer, Worth
 from genrec.reranking.search import Plan, plan
 
 
@@ -42,7 +42,7 @@ class LiveSession:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: ListScorer,
         past: Past | None = None,
         worth: Worth | None = None,
         search: SearchSettings | None = None,

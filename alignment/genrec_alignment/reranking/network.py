@@ -62,6 +62,6 @@ class ScorerNetwork(nn.Module):
         ages = torch.arange(events.shape[1], 0, -1, device=events.device)
         logits = logits - functional.softplus(self.decay)[:, None] * ages.log()
         logits = logits.masked_fill(~window.there[:, None], -torch.inf)
-        sink = self.sink[:, None].expand(len(query), -1, 1)
+        sink = self.sink[:, None].expand(query.shape[0], -1, 1)  # len() would be a constant to the ONNX exporter
         weights = torch.cat([logits, sink], dim=2).softmax(dim=2)[:, :, :-1]
         return torch.einsum("nht,nthv->nhv", weights, torch.cat([values, marks], dim=3)).flatten(1)
