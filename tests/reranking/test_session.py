@@ -118,7 +118,7 @@ def test_broken_folders_are_refused(scorer: Scorer, tmp_path: Path) -> None:
 
 def test_the_runtime_imports_no_torch(root: Path) -> None:
     program = (
-        "import sys, genrec.reranking.session, genrec.reranking.store;"
+        "import sys, genrec.reranking.onnx, genrec.reranking.session, genrec.reranking.store;"
         "print(sorted({'torch', 'transformers', 'pydantic', 'polars'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, timeout=60)
