@@ -79,7 +79,8 @@ def test_an_open_loop_asks_as_often_as_it_is_told(program: ModuleType, tmp_path:
     assert failed == 0
     assert len(taken) == 120
     assert min(taken) > 0
-    assert open_loop.percentiles([0.001, 0.002, 0.003], 9)["p50_ms"] == 2.0
+    calm = [0.001, 0.002, 0.003]
+    assert open_loop.percentiles([calm, calm, [9.0] * 3], 9)["p50_ms"] == 2.0  # one spell of three was disturbed
 
 
 @pytest.mark.vllm

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from genrec.decoding import Recommender
-from genrec.decoding.engines.process import EngineLostError, ProcessEngine, packed, unpacked
+from genrec.decoding.engines.process import EngineLostError, ProcessEngine, leave_a_core, packed, unpacked
 from genrec.errors import ArtifactError
 from genrec.models import DecoderConfig, Events, Generator, build_generator
 from genrec.models.histories import batch_histories
@@ -128,3 +128,19 @@ def test_prompts_of_every_form_arrive_as_they_were() -> None:
     back = unpacked(packed(batch))
     assert all(torch.equal(getattr(back, name), tensor) for name, tensor in vars(batch).items())
     assert unpacked(packed([(1, 2), (3,)])) == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(("asked", "threads", "left"), [(None, 4, 3), (None, 1, 1), ("4", 4, 4)])
+def test_it_leaves_a_core_to_whoever_asks(
+    asked: str | None, threads: int, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        leave_a_core()
+        assert torch.get_num_threads() == left
+    finally:
+        torch.set_num_threads(before)

@@ -209,6 +209,7 @@ def work(pipe: Connection, name: str, folder: Path, options: dict[str, Any]) -> 
         signal.SIGTERM,
     ):  # they come to a whole group, and what was asked is still answered
         signal.signal(number, signal.SIG_IGN)
+    leave_a_core()
     searches: dict[int, Search] = {}
     try:
         _, engine = open_engine(name, folder, **options)
@@ -238,6 +239,16 @@ def work(pipe: Connection, name: str, folder: Path, options: dict[str, Any]) -> 
             reply(pipe, None, error)
         else:
             reply(pipe, answer, None)
+
+
+def leave_a_core() -> None:
+    """Let torch compute with one thread fewer than it would: whoever asks this process needs a core meanwhile.
+
+    Threads of one product wait for each other, so one that has to share its core halts them all. OMP_NUM_THREADS
+    says otherwise.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def reply(pipe: Connection, answer: object, error: Exception | None) -> None:
