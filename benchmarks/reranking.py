@@ -12,6 +12,7 @@ session of at least ten items of theirs is shown in several orders, and an item 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,14 @@ import numpy as np
 import torch
 
 from genrec.reranking.marks import Past
+from genrec.reranking.onnx import OnnxScorer
 from genrec.reranking.scorer import Scorer
 from genrec.reranking.search import list_reward, plan
 from genrec.reranking.session import SearchSettings
 from genrec_alignment.reranking import showing
 from genrec_alignment.reranking.config import RerankConfig
 from genrec_alignment.reranking.log import SessionLog
+from genrec_alignment.reranking.onnx import export_onnx
 from genrec_alignment.reranking.run import log_of_run
 from genrec_alignment.reranking.training import to_scorer, train
 from genrec_alignment.reranking.world import MoodWorld, Shows
@@ -50,9 +53,13 @@ def main() -> None:
     torch.set_num_threads(1)
     world = MoodWorld()
     config = RerankConfig(updates=arguments.updates, batch_size=256, past=10, learning_rate=5e-3)
-    scorer = to_scorer(train(world.log(4000, 12, np.random.default_rng(0)), config))
+    network = train(world.log(4000, 12, np.random.default_rng(0)), config)
+    scorer = to_scorer(network)
     in_the_world(world, scorer, arguments.lists)
     near_the_best(world, scorer, 20)
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(network, Path(folder) / "reranker.onnx")
+        as_a_file(world, scorer, OnnxScorer(Path(folder) / "reranker.onnx"), 50)
     if arguments.run:
         on_a_run(log_of_run(arguments.run, arguments.viewed, arguments.liked), config, arguments.lists)
 
@@ -103,6 +110,23 @@ def one_list(scorer: Scorer, vectors: np.ndarray, features: np.ndarray) -> list[
         costs.append(plan(scorer.judge(empty, vectors, features), items, stability=stability).scored)
         times.append(1000 * (time.perf_counter() - began))
     return [best, *rewards, *costs, *times]
+
+
+def as_a_file(world: MoodWorld, here: Scorer, file: OnnxScorer, lists: int) -> None:
+    print("\n| items | ms a plan, numpy: median / slowest | onnxruntime: median / slowest |\n|---|---|---|")
+    empty = Past.empty(here.shape.dims)
+    for items in (5, 10, 20, 50):
+        rng, cells = np.random.default_rng(items), []
+        shown = [rng.choice(len(world.category), items, replace=False) for _ in range(lists)]
+        asked = [(world.vectors[some], world.features(some, rng)) for some in shown]
+        for scorer in (here, file):
+            taken = []
+            for vectors, features in asked:
+                began = time.perf_counter()
+                plan(scorer.judge(empty, vectors, features), items)
+                taken.append(1000 * (time.perf_counter() - began))
+            cells.append(f"{np.median(taken):.1f} / {max(taken):.1f}")
+        print(f"| {items} | {' | '.join(cells)} |")
 
 
 def on_a_run(log: SessionLog, config: RerankConfig, lists: int, items: int = 10) -> None:

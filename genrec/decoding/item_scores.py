@@ -45,7 +45,7 @@ class ItemScores:
         """Return what each level's nodes add to a score, float32 [batch, nodes + 1]; "nowhere" adds 0.
 
         Args:
-            states: [batch, hidden], from which the decoder begins to write an item.
+            states: [batch, hidden], what the encoder made of each history's newest event.
         """
         head, device = self._model.items, states.device
         assert head is not None

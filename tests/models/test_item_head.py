@@ -63,7 +63,8 @@ def test_its_loss_is_the_cross_entropy_over_all_items(kind: str) -> None:
     total, part = loss(made, items)
     history = read(made, [[0, 1], [2]])
     targets = torch.from_numpy(CODES[items].astype(np.int64))[:, None, None]
-    states = model.decode_targets(model.encode(history), targets, None)[:, 0, 0, 0]
+    encoded = model.encode(history).states
+    states = torch.stack([encoded[0, 2], encoded[1, 1]])  # the sink stands before two events, and before one
     table = torch.stack([model.codes.weight[1 + a] + model.codes.weight[4 + b] for a, b in CODES.tolist()])
     scores = states @ head.query.weight.T @ (table + own.weight[1:]).T
     by_hand = float(-scores.detach().log_softmax(-1)[[0, 1], items].mean())
@@ -71,6 +72,24 @@ def test_its_loss_is_the_cross_entropy_over_all_items(kind: str) -> None:
     without = model(history.codes, history.rows, history.features, history.mask, targets)
     assert without.item_loss is None
     assert total == pytest.approx(float(without.loss.detach()) + by_hand, abs=1e-5)
+
+
+def test_each_task_is_scored_after_what_it_may_see() -> None:
+    """Tasks of one pass, each with its own part of a history, learn what as many passes would."""
+    torch.manual_seed(1)
+    config = EncoderDecoderConfig(**SHAPE, causal_encoder=True)
+    made = build_generator(config, Catalogue(NAMES, CODES, (3, 3), NAMES), 4)
+    model, whole = model_of(made)[0], read(made, [[0, 1, 2]])
+    targets = torch.from_numpy(CODES[[1, 3]].astype(np.int64))[None, :, None]
+    parts = (whole.codes, whole.rows, whole.features, whole.mask)
+    together = model(*parts, targets, torch.tensor([[1, 3]]), torch.tensor([[[2], [4]]])).item_loss
+    apart = []
+    for seen, item in (([0], 1), ([0, 1, 2], 3)):
+        one = read(made, [seen])
+        codes = torch.from_numpy(CODES[[item]].astype(np.int64))[None, :, None]
+        rows = torch.tensor([[[item + 1]]])
+        apart.append(float(model(one.codes, one.rows, one.features, one.mask, codes, None, rows).item_loss))
+    assert float(together) == pytest.approx(np.mean(apart), abs=1e-5)
 
 
 def test_in_pieces_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,8 @@ class HistoryModel(PreTrainedModel):
         history = HistoryBatch(history_codes, history_rows, history_features, history_mask)
         if visible is not None and (self.reader is not None or not self.encoder.causal):
             raise ValueError("a history that is read as a whole has one task: give no visible")
-        states = self.decode_targets(self.encode(history), target_codes, visible)
+        memory = self.encode(history)
+        states = self.decode_targets(memory, target_codes, visible)
         real = target_codes[..., 0] != IGNORED
         states, codes = states[real], target_codes[real]  # [targets, levels, hidden], [targets, levels]
         losses = torch.stack(
@@ -124,7 +125,8 @@ class HistoryModel(PreTrainedModel):
         count = max(1, len(codes)) if num_items_in_batch is None else num_items_in_batch
         whole = None
         if self.items is not None and target_rows is not None:
-            whole = self.items.loss(states[:, 0], self.item_vectors(), target_rows[real] - 1, label_smoothing)
+            newest = self.newest(memory, visible)[:, :, None].expand(*real.shape, -1)[real]
+            whole = self.items.loss(newest, self.item_vectors(), target_rows[real] - 1, label_smoothing)
             total = total + whole
         each = max(1, len(codes))
         item_loss = None if whole is None else whole.detach() / each
@@ -191,8 +193,9 @@ class HistoryModel(PreTrainedModel):
         positions = torch.arange(length, device=tokens.device)[None]
         real = (target_codes[..., 0] != IGNORED).repeat_interleave(levels + 1, dim=2)[..., :-1].flatten(1)
         seen = SelfView(self.rotary(positions), None, None, tasks, real)
-        states = self.codes(tokens.flatten(1)) + self._beginnings(tokens, memory, visible)
-        states = self._run(self.dropout(states), seen, self._view(memory, visible, tasks, length))
+        # No dropout on what comes from the encoder, which has had its own: with it codes were learned worse.
+        states = self.dropout(self.codes(tokens.flatten(1))) + self._beginnings(tokens, memory, visible)
+        states = self._run(states, seen, self._view(memory, visible, tasks, length))
         states = functional.pad(states.view(batch, tasks, length, -1), (0, 0, 0, 1))
         return states.view(batch, tasks, items, levels + 1, -1)[..., :levels, :]
 
@@ -209,10 +212,18 @@ class HistoryModel(PreTrainedModel):
         """
         if not self.starts_from_history:
             return 0
-        places = torch.arange(memory.mask.shape[1], device=tokens.device)  # padding may stand anywhere
-        newest = (memory.mask * places).amax(dim=1, keepdim=True) if visible is None else visible
-        states = memory.states.gather(1, newest[..., None].expand(-1, -1, memory.states.shape[-1]))
-        return (states[:, :, None] * (tokens == 0)[..., None]).flatten(1, 2)
+        return (self.newest(memory, visible)[:, :, None] * (tokens == 0)[..., None]).flatten(1, 2)
+
+    def newest(self, memory: Memory, visible: Tensor | None = None) -> Tensor:
+        """Return what the encoder made of the newest event that each task sees, [batch, tasks, hidden].
+
+        Args:
+            memory: of the histories.
+            visible: int64 [batch, tasks], how many events each task may see; None: one task, which sees all.
+        """
+        places = torch.arange(memory.mask.shape[1], device=memory.mask.device)  # padding may stand anywhere
+        at = (memory.mask * places).amax(dim=1, keepdim=True) if visible is None else visible
+        return memory.states.gather(1, at[..., None].expand(-1, -1, memory.states.shape[-1]))
 
     def _view(self, memory: Memory, visible: Tensor | None, tasks: int, length: int) -> CrossView:
         """Return what each token of each task sees of the history: the sink and its first ``visible`` events."""
