@@ -3,8 +3,8 @@
 A code is shared by many items, and so is the vector by which the decoder scores it. An item's own vector, compared
 with what the encoder made of the newest event (as in SASRec), tells apart what codes cannot. The decoder does not
 stand between: with the state from which it begins to write, the same head learned far less (docs/experiments.md).
-That a generator gains by a second, dense score is LIGER's finding (arXiv:2411.18814), which ranks what the generator
-has found; here the score guides every step of the search.
+That a generator gains by a second, dense score is LIGER's finding (arXiv:2411.18814), which ranks what was
+generated; here the score guides every step of the search.
 """
 
 from __future__ import annotations
