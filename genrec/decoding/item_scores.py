@@ -1,9 +1,9 @@
 """What an item head adds to a search: at every node of the trie the probability of all items below it.
 
 A generator with an item head (:mod:`genrec.models.onerec.item_head`) gives an item two log-probabilities, one code
-by code and one as a whole; its score is the first and twice the second. For the beams to find the best of these, the
-second one is handed out along the way: a hypothesis at a node has the logarithm of the probability, as wholes, of the
-items that it can still become. At a leaf that is the item's own.
+by code and one as a whole, of the head's logits times two; its score is their sum. For the beams to find the best
+sums, the second one is handed out along the way: a hypothesis at a node has the logarithm of the probability, as
+wholes, of the items that it can still become. At a leaf that is the item's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from genrec.decoding.trie import Trie
 if TYPE_CHECKING:
     from genrec.models.onerec.base import HistoryModel
 
-WEIGHT = 2.0  # of what the head says; on Beauty 2 % better than 1, and 3 to 8 no better than 2 (docs/experiments.md)
+WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 3 to 8 no better than 2 (docs/experiments.md)
 _SMALLEST = 1e-30  # of a probability whose logarithm is taken
 
 
@@ -51,13 +51,14 @@ class ItemScores:
         head, device = self._model.items, states.device
         assert head is not None
         codes, rows = self._codes.to(device), self._rows.to(device)
-        scores = head(states, self._model.events.of_items(self._model.codes, codes, rows)).log_softmax(dim=-1)
+        vectors = self._model.events.of_items(self._model.codes, codes, rows)
+        scores = (WEIGHT * head(states, vectors)).log_softmax(dim=-1)
         chances = scores.exp()
         levels = []
         for nodes, count in zip(self._nodes, self._counts, strict=True):
             sums = chances.new_zeros((len(states), count)).index_add_(1, nodes.to(device), chances)
             levels.append(sums.clamp_(min=_SMALLEST).log_())
-        return [torch.nn.functional.pad(WEIGHT * level, (0, 1)) for level in (*levels, scores)]
+        return [torch.nn.functional.pad(level, (0, 1)) for level in (*levels, scores)]
 
 
 def leaf_codes(trie: Trie) -> npt.NDArray[np.int64]:

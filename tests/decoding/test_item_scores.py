@@ -42,7 +42,7 @@ def world(kind: str) -> tuple[HistorySessions, np.ndarray]:
         for weight in model.parameters():  # larger than at the start, so that scores lie apart
             weight.mul_(6 if weight.dim() > 1 else 1)
         states = model.newest(model.encode(prompts))[:, 0]
-        heads = head_of(model)(states, model.item_vectors()).log_softmax(-1).numpy()
+        heads = (WEIGHT * head_of(model)(states, model.item_vectors())).log_softmax(-1).numpy()
     return HistorySessions(model, codes, prompts), heads
 
 
@@ -55,7 +55,7 @@ def test_the_search_adds_both_scores(kind: str) -> None:
         if sessions.model.over_catalogue:
             continue  # the plain way of these worlds has the softmax of a level
         codes = np.array([sessions.rescore(row, [item])[0] for item in range(40)])
-        expected = codes + WEIGHT * heads[row]
+        expected = codes + heads[row]
         assert found.items[row].tolist() == np.argsort(-expected).tolist()
         np.testing.assert_allclose(found.scores[row], np.sort(expected)[::-1], atol=2e-4)
     if sessions.model.over_catalogue:  # both are distributions over the items
@@ -64,7 +64,7 @@ def test_the_search_adds_both_scores(kind: str) -> None:
             codes = np.empty(40)
             codes[bare.items[row]] = bare.scores[row]
             assert np.exp(codes).sum() == pytest.approx(1, abs=1e-4)
-            np.testing.assert_allclose(found.scores[row], np.sort(codes + WEIGHT * heads[row])[::-1], atol=2e-4)
+            np.testing.assert_allclose(found.scores[row], np.sort(codes + heads[row])[::-1], atol=2e-4)
 
 
 def head_of(model: HistoryModel) -> ItemHead:
@@ -87,12 +87,12 @@ def test_a_node_has_the_probability_of_what_is_below_it() -> None:
     with torch.no_grad():
         states = torch.randn((2, 16), generator=torch.Generator().manual_seed(0))
         levels = ItemScores(sessions.model, trie)(states)
-    leaves = (levels[-1][:, :-1] / WEIGHT).exp()
+    leaves = levels[-1][:, :-1].exp()
     torch.testing.assert_close(leaves.sum(1), torch.ones(2))
     for level, scores in zip(trie.levels[:-1], levels[:-1], strict=True):
         for node in range(len(level)):
             below = leaves[:, level.leaves[node] : level.leaves[node + 1]].sum(1)
-            torch.testing.assert_close((scores[:, node] / WEIGHT).exp(), below)
+            torch.testing.assert_close(scores[:, node].exp(), below)
 
 
 def test_few_beams_find_what_the_head_wants() -> None:
@@ -125,6 +125,6 @@ def test_an_item_that_came_later_is_known_by_its_codes() -> None:
         own = head_of(model)(states, model.item_vectors())[0]
         first = torch.tensor([1, 7, 12])
         alone = head_of(model)(states, model.codes(torch.tensor(new) + first).sum(0)[None])[0]
-    expected = WEIGHT * torch.cat([alone, own.flip(0)]).log_softmax(-1)
+    expected = (WEIGHT * torch.cat([alone, own.flip(0)])).log_softmax(-1)
     torch.testing.assert_close(scores, expected[torch.from_numpy(trie.items).long()])
     assert TreeBeamSearch(model, trie, [0, 0, 0])(sessions.prompts, beams=200, k=41).items.min() == 0
