@@ -170,3 +170,17 @@ def test_an_item_begins_with_the_newest_event_where_asked() -> None:
     assert isinstance(seen, torch.Tensor)
     torch.testing.assert_close(seen[:, 0], memory.states[[0, 1], [2, 0]])
     assert tiny_model("causal")._beginnings(tokens, memory, None) == 0
+
+
+def test_dropout_leaves_what_an_item_begins_with_whole() -> None:
+    """The codes' vectors can all be dropped; what came from the encoder stays."""
+    model, history = tiny_model("from_history"), random_histories([3])
+    with torch.no_grad():
+        memory = model.encode(history)
+        model.dropout.forward = torch.zeros_like
+        codes = torch.zeros((1, 1, 1, len(SIZES)), dtype=torch.int64)
+        seen, other = (
+            model.decode_targets(memory._replace(states=states), codes, None)
+            for states in (memory.states, memory.states + 1)
+        )
+    assert not torch.allclose(seen[..., 0, :], other[..., 0, :])
