@@ -20,7 +20,7 @@ from genrec.decoding.trie import Trie
 if TYPE_CHECKING:
     from genrec.models.onerec.base import HistoryModel
 
-WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 3 to 8 no better than 2 (docs/experiments.md)
+WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 8 adds next to nothing (docs/experiments.md)
 _SMALLEST = 1e-30  # of a probability whose logarithm is taken
 
 

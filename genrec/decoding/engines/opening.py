@@ -80,7 +80,8 @@ def open_engine(
     if apart:
         from genrec.decoding.engines.process import ProcessEngine
 
-        return generator, ProcessEngine(name, folder, device=device, dtype=dtype, cache_mb=cache_mb)
+        shares = name != "vllm"  # which lays out its threads itself
+        return generator, ProcessEngine(name, folder, shares, device=device, dtype=dtype, cache_mb=cache_mb)
     if name == "tree":
         return generator, TreeEngine(generator.model, cache_mb)
     if generator.reads_events:

@@ -52,14 +52,15 @@ class ProcessEngine:
     Args:
         name: the engine.
         folder: the generator's.
+        leaves_a_core: whether torch has one thread fewer there; for those who work while they wait for answers.
         options: as for :func:`~genrec.decoding.engines.opening.open_engine`.
 
     Raises:
         GenrecError: as :func:`~genrec.decoding.engines.opening.open_engine` does.
     """
 
-    def __init__(self, name: str, folder: Path, **options: Any) -> None:
-        self._what = (name, folder, options)
+    def __init__(self, name: str, folder: Path, leaves_a_core: bool = False, **options: Any) -> None:
+        self._what = (name, folder, leaves_a_core, options)
         self._searches: dict[int, Built] = {}
         self._numbers = itertools.count()
         self._unused: list[int] = []  # searches that nobody holds any more; told at the next question
@@ -200,7 +201,7 @@ def unpacked(prompts: Packed) -> Prompts | HistoryBatch:
     return prompts
 
 
-def work(pipe: Connection, name: str, folder: Path, options: dict[str, Any]) -> None:
+def work(pipe: Connection, name: str, folder: Path, leaves_a_core: bool, options: dict[str, Any]) -> None:
     """Open an engine and answer questions about it until nobody asks any more."""
     from genrec.decoding.engines.opening import open_engine
 
@@ -209,7 +210,8 @@ def work(pipe: Connection, name: str, folder: Path, options: dict[str, Any]) -> 
         signal.SIGTERM,
     ):  # they come to a whole group, and what was asked is still answered
         signal.signal(number, signal.SIG_IGN)
-    leave_a_core()
+    if leaves_a_core:
+        leave_a_core()
     searches: dict[int, Search] = {}
     try:
         _, engine = open_engine(name, folder, **options)
