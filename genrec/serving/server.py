@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from genrec.console import remark
+from genrec.decoding.engines.process import spare_the_collector
 from genrec.errors import ConfigError
 from genrec.serving.app import create_app
 from genrec.serving.service import Service
@@ -30,6 +31,7 @@ def serve(service: Service, listening: socket.socket) -> None:
         timeout_keep_alive=config.keep_alive_s,
         timeout_graceful_shutdown=config.drain_s,
     )
+    spare_the_collector()
     remark(f"Serving at http://{_shown(listening)} Ctrl-C ends it.")
     # uvicorn raises the signal that ended it once more when all is done; by then it has served its purpose.
     for number in (signal.SIGTERM, signal.SIGINT):
