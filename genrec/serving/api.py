@@ -102,7 +102,7 @@ def feedback(body: Feedback, service: Served) -> answers.FeedbackAnswer:
     deployment, now = service.live.current, time.time_ns() // 1_000_000
     stored = service.people.store.append([_stored(event, now) for event in body.events])
     service.metrics.feedback.inc(stored)
-    unknown = dict.fromkeys(deployment.split(event.item_id for event in body.events)[1])
+    unknown = dict.fromkeys(deployment.rows(event.item_id for event in body.events)[1])
     return answers.FeedbackAnswer(
         versions=versions_of(deployment),
         stored=stored,
@@ -147,11 +147,11 @@ def history(
     deployment, past = service.live.current, service.people.past(user_id)
     if past is None:
         raise UnknownNameError("user", user_id, ())
-    known, unknown = deployment.split(past.item_ids[-limit:])
+    rows, unknown = deployment.rows(past.item_ids[-limit:])
     return answers.HistoryAnswer(
         versions=versions_of(deployment),
         user_id=user_id,
-        items=[service.replies.item(deployment, int(row)) for row in deployment.indices(known)],
+        items=[service.replies.item(deployment, int(row)) for row in rows],
         ignored=answers.Ignored(history=unknown),
     )
 

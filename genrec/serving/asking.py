@@ -132,8 +132,7 @@ def _ask(
     prompt: list[int] | None = None,
 ) -> Ask:
     ignored = ignored or Ignored(history=list(unknown))
-    excluded, not_there = deployment.split(request.exclude)
-    exclude = deployment.indices(excluded)
+    exclude, not_there = deployment.rows(request.exclude)
     if not request.allow_seen:
         exclude = np.concatenate([exclude, np.asarray(past.items, dtype=np.int64)])
     ignored = ignored.model_copy(update={"exclude": not_there})
@@ -144,9 +143,11 @@ def _known(
     deployment: Deployment, names: Sequence[str], features: npt.NDArray[np.integer] | None
 ) -> tuple[Events, list[str]]:
     """Return the events whose items the catalogue has, and the ids of the others."""
-    there = np.array([name in deployment.catalogue.index_of for name in names], dtype=bool)
-    known, unknown = deployment.split(names)
-    return Events(deployment.indices(known), None if features is None else features[there]), unknown
+    rows, unknown = deployment.rows(names)
+    if features is not None and unknown:
+        index = deployment.catalogue.index_of
+        features = features[[name in index for name in names]]
+    return Events(rows, features), unknown
 
 
 def _encoded(deployment: Deployment, names: Sequence[str]) -> npt.NDArray[np.int32] | None:

@@ -85,17 +85,18 @@ class Deployment:
                 found[tuple(codes[:length])].append(row)
         return dict(found)
 
-    def split(self, item_ids: Iterable[str]) -> tuple[list[str], list[str]]:
-        """Return the ids that the catalogue has, and those that it has not."""
-        known: list[str] = []
+    def rows(self, item_ids: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Return the ``item_index`` of each id that the catalogue has, and the ids that it has not."""
+        index = self.catalogue.index_of
+        rows: list[int] = []
         unknown: list[str] = []
         for item in item_ids:
-            (known if item in self.catalogue.index_of else unknown).append(item)
-        return known, unknown
-
-    def indices(self, item_ids: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Return the ``item_index`` of known items."""
-        return self.catalogue.indices(item_ids)
+            row = index.get(item)
+            if row is None:
+                unknown.append(item)
+            else:
+                rows.append(row)
+        return np.array(rows, dtype=np.int64), unknown
 
     def titles(self, given: list[str]) -> list[TitleMatch]:
         """Return the item that each title means."""

@@ -286,11 +286,11 @@ def test_the_url_may_stand_in_the_environment(
 
 def test_a_full_disk_is_a_store_that_is_down(tmp_path: Path) -> None:
     store = open_histories("sqlite", tmp_path)
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreDownError, match="database or disk is full"):
         store.append([event("ann", "x" * 256, at) for at in range(100)])
     assert store.history("ann") == [], "all or none"
-    store._connection.execute("PRAGMA max_page_count = 100000")
+    store._writer.execute("PRAGMA max_page_count = 100000")
     assert store.append([event("ann", "x")]) == 1
     store.close()

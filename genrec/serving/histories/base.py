@@ -44,6 +44,9 @@ class HistoryStore(Protocol):
     the store can.
     """
 
+    at_hand: bool
+    """Whether :meth:`history` answers at once, so that a thread to wait for it in would cost more than it."""
+
     def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, all or none; once this returns, they survive the end of the process and of the machine.
 

@@ -80,6 +80,8 @@ class PostgresHistories:
         ArtifactError: if the database cannot be reached or used.
     """
 
+    at_hand = False
+
     def __init__(self, url: str) -> None:
         self._url, self._place = url, place(url)
         try:

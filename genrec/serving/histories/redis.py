@@ -57,6 +57,8 @@ class RedisHistories:
         ArtifactError: if the server cannot be reached or used.
     """
 
+    at_hand = False
+
     def __init__(self, url: str) -> None:
         self._place = place(url)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, fields
@@ -15,6 +16,7 @@ from genrec.serving.histories.reach import Reach
 
 _COLUMNS = ", ".join(field.name for field in fields(StoredEvent))
 _PLACES = ", ".join("?" for _ in fields(StoredEvent))
+_PATIENCE = 30.0  # seconds to wait for another process that writes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feedback (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,7 +31,7 @@ class SQLiteHistories:
     """Keeps feedback in a SQLite file.
 
     The journal is a write-ahead log that is flushed at every commit (``synchronous=FULL``): what :meth:`append`
-    has returned from is on the disk.
+    has returned from is on the disk. Who reads waits for nobody who writes: there is a connection for each.
 
     Args:
         file: made if it does not exist.
@@ -38,16 +40,19 @@ class SQLiteHistories:
         ArtifactError: if it cannot be opened, or is no such database.
     """
 
+    at_hand = True
+
     def __init__(self, file: Path) -> None:
-        self._file, self._lock = Path(file), threading.Lock()
+        self._file, self._writing, self._reading = Path(file), threading.Lock(), threading.Lock()
         self._reach = Reach(str(file), (sqlite3.OperationalError,))  # such as a full disk
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._file, check_same_thread=False, timeout=30)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
-            self._connection.execute(f"SELECT {_COLUMNS} FROM feedback LIMIT 0")
+            self._writer = sqlite3.connect(self._file, check_same_thread=False, timeout=_PATIENCE)
+            _write_ahead(self._writer)
+            self._writer.execute("PRAGMA synchronous=FULL")
+            self._writer.executescript(_SCHEMA)
+            self._reader = sqlite3.connect(self._file, check_same_thread=False, timeout=_PATIENCE)
+            self._reader.execute(f"SELECT {_COLUMNS} FROM feedback LIMIT 0")
         except (sqlite3.Error, OSError) as error:
             raise ArtifactError(
                 f"{file} cannot be used for users' histories: {error}", "Move it away, or set serve.histories."
@@ -55,38 +60,58 @@ class SQLiteHistories:
 
     def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events; see :meth:`genrec.serving.histories.base.HistoryStore.append`."""
-        with self._reach(), self._lock, self._connection:
-            before = self._connection.total_changes
-            self._connection.executemany(
+        with self._reach(), self._writing, self._writer:
+            before = self._writer.total_changes
+            self._writer.executemany(
                 f"INSERT INTO feedback ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (event_id) DO NOTHING",
                 [astuple(event) for event in events],
             )
-            return self._connection.total_changes - before
+            return self._writer.total_changes - before
 
     def history(self, user_id: str) -> list[StoredEvent]:
         """Return a user's latest events, oldest first."""
         query = f"SELECT {_COLUMNS} FROM feedback WHERE user_id = ? ORDER BY timestamp DESC, number DESC LIMIT ?"
-        return [StoredEvent(*row) for row in reversed(self._all(query, user_id, MOST_STORED))]
+        with self._reach(), self._reading:
+            rows = self._reader.execute(query, (user_id, MOST_STORED)).fetchall()
+        return [StoredEvent(*row) for row in reversed(rows)]
 
     def users(self, text: str, most: int) -> list[str]:
         """Return users whose id holds a text, sorted."""
         query = (
             "SELECT DISTINCT user_id FROM feedback WHERE instr(lower(user_id), lower(?)) ORDER BY user_id LIMIT ?"
         )
-        return [user for (user,) in self._all(query, text, most)]
+        with self._reach(), self._aside() as reader:
+            return [user for (user,) in reader.execute(query, (text, most))]
 
     def log(self) -> Iterator[StoredEvent]:
         """Yield all events in the order of their arrival."""
-        # A connection of its own, so that nobody waits for a long reading.
-        with self._reach(), closing(sqlite3.connect(self._file)) as reader:
+        with self._reach(), self._aside() as reader:
             for row in reader.execute(f"SELECT {_COLUMNS} FROM feedback ORDER BY number"):
                 yield StoredEvent(*row)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
 
-    def _all(self, query: str, *values: str | int) -> list[tuple]:
-        with self._reach(), self._lock:
-            return self._connection.execute(query, values).fetchall()
+    def _aside(self) -> closing[sqlite3.Connection]:
+        """Return a connection of its own, so that nobody waits for a long reading."""
+        return closing(sqlite3.connect(self._file))
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let the journal be a write-ahead log.
+
+    The first who does so needs the file for himself. For that SQLite does not wait as it does for other locks, and
+    several services may start at once.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
