@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from genrec.console import remark
+from genrec.decoding.engines.process import spare_the_collector
 
 SHARES, CONNECTIONS, SPELLS = (0.25, 0.5, 0.75, 1.0), 64, 3
 FEWEST = 100  # requests behind a percentile, however slow the server
@@ -101,6 +102,7 @@ async def open_loop(client: Client, rate: float, seconds: float, seed: int = 0) 
 
 async def load(client: Client, seconds: float) -> Row:
     """Return the latencies and the saturation of a server."""
+    spare_the_collector()  # its pauses would be taken for the server's
     await unloaded(client, 20)  # warm
     most = await saturation(client, seconds)
     alone: list[list[float]] = []
