@@ -29,7 +29,6 @@ WIDTH, USERS = 50, 200
 _VLLM = (
     "--served-model-name items --host 127.0.0.1 --dtype float32 --block-size 32 --enforce-eager"
     " --logprobs-mode processed_logits --disable-uvicorn-access-log"
-    " --logits-processors genrec.decoding.vllm:TrieLogitsProcessor"
 )
 _VLLM_ENV = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600", "HF_HUB_OFFLINE": "1"}
 

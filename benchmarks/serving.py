@@ -9,7 +9,7 @@ own beam search with the logits processor, and by transformers' ``generate``, ea
 illegal if it has places without an item, or an item twice. ``tree_over_vllm`` is over the faster of the two that
 run vLLM. Decoder-only generators alone; without vLLM its rows are left out.
 
-Online: ``genrec serve`` with batches of up to 64, of 16 and of one, and vLLM's own HTTP server with the logits
+Online: ``genrec serve`` with batches of up to 16, of 64 and of one, and vLLM's own HTTP server with the logits
 processor (``benchmarks/servers.py``), each asked for the same histories with 50 beams by the same client
 (``benchmarks/open_loop.py``): unloaded, at saturation, and in an open loop at shares of its own saturation load.
 The client shares the machine's cores with the server.
@@ -75,7 +75,7 @@ def over_vllm(rows: list[Row]) -> Row:
 def online(run: Path, seconds: float, vllm: bool) -> dict[str, Row]:
     """Return the latencies of each server under its own loads."""
     found, bodies = {}, genrec_bodies(run)
-    for name, size in (("batches", 64), ("smaller batches", 16), ("one by one", 1)):
+    for name, size in (("batches", 16), ("larger batches", 64), ("one by one", 1)):
         remark(f"Online, {name}.")
         with genrec_server(run, size) as address:
             found[name] = asyncio.run(load(Client(address, "/v1/recommend", bodies), seconds))

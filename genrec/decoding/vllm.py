@@ -78,8 +78,8 @@ def _processor() -> type:
 class TrieLogitsProcessor(LogitsProcessor):
     """Masks requests by the trie of the catalogue in the generator's folder; vLLM's V1 model runner has it.
 
-    What a request may write besides says :mod:`genrec.decoding.vllm_masks`. An API server takes the processor by
-    name: ``--logits-processors genrec.decoding.vllm:TrieLogitsProcessor``.
+    What a request may write besides says :mod:`genrec.decoding.vllm_masks`. An API server finds the processor by
+    itself, see :mod:`genrec.decoding.vllm_plugin`.
     """
 
     @classmethod

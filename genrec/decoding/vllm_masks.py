@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from genrec.console import remark
 from genrec.decoding.trie import Trie
 from genrec.decoding.trie_mask import TrieMask
 from genrec.errors import suggest
@@ -52,20 +53,37 @@ def legal_of(params: SamplingParams) -> Legal:
     return tokens
 
 
+def catalogue_of(config: VllmConfig) -> Path | None:
+    """Return the folder of the catalogue that an engine writes items of; None where it has none.
+
+    Args:
+        config: the engine's; its ``additional_config`` may name the folder or say false; otherwise it is the one in
+            the model's own folder, if there is one.
+    """
+    settings = config.additional_config
+    given = settings.get(CATALOGUE) if isinstance(settings, dict) else None
+    if given is not None:
+        return Path(given) if given else None
+    own = Path(config.model_config.model) / "catalogue"
+    return own if Catalogue.saved_at(own) else None
+
+
 class RowMask:
     """Turns the logits of a batch of requests into masked log-probabilities.
 
     Args:
-        config: the engine's; its ``additional_config`` may name the folder of a catalogue, which otherwise is the
-            one in the model's own folder.
+        config: the engine's; see :func:`catalogue_of`.
         device: of the logits.
+
+    Raises:
+        ArtifactError: if there is no catalogue.
     """
 
     def __init__(self, config: VllmConfig, device: torch.device) -> None:
-        given = config.additional_config
-        folder = given.get(CATALOGUE) if isinstance(given, dict) else None
         model = Path(config.model_config.model)
-        catalogue = Catalogue.load(Path(folder or model / "catalogue"))
+        catalogue = Catalogue.load(catalogue_of(config) or model / "catalogue")
+        if config.model_config.logprobs_mode != "processed_logits":
+            remark("vLLM's beam search writes items only with --logprobs-mode processed_logits.")
         trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
         self._items = TrieMask(trie, saved_vocabulary(model, catalogue).offsets, device)
         self.tail = len(trie.levels) - 1  # how many of a sequence's last tokens say where it stands

@@ -1,7 +1,5 @@
 """The logits processor of :mod:`genrec.decoding.vllm` for vLLM's V2 model runner, which is the default on a GPU.
 
-    python -m vllm.entrypoints.openai.api_server … --logits-processors genrec.decoding.vllm_v2:TrieLogitsProcessor
-
 The runner keeps every request's tokens on the device, by slot; a row of logits names its slot and its position.
 The interface is vLLM 0.31's. It was tested by calling it with tensors, and has not run within vLLM, whose V2 runner
 needs a GPU.

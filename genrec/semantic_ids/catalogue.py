@@ -102,6 +102,11 @@ class Catalogue:
         """Return an item's semantic ID as text, such as ``<a_17><b_3><c_0>``."""
         return self.vocabulary.text(self.codes[item_index].tolist())
 
+    @staticmethod
+    def saved_at(folder: Path) -> bool:
+        """Say whether a folder holds a catalogue's files."""
+        return all((folder / name).is_file() for name in (_CODES, _ITEMS, _SHAPE))
+
     def save(self, folder: Path) -> None:
         """Write the catalogue's files into ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)

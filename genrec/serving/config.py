@@ -30,7 +30,7 @@ class ServeConfig(Section):
         default=[], description="Host names to answer to; by default the loopback's there, and any elsewhere."
     )
     page: bool = Field(True, description="Offer the page at / and the search for users and items that it needs.")
-    max_batch: int = Field(64, ge=1, le=4096, description="Requests searched at once.")
+    max_batch: int = Field(16, ge=1, le=4096, description="Requests searched at once.")
     batch_beams: int = Field(3200, ge=1, description="Beams searched at once; wider requests make smaller batches.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long an idle search waits for company.")
     queue: int = Field(512, ge=1, description="Requests that may wait; one more is answered 429.")

@@ -43,7 +43,7 @@ def params(extra: dict | None) -> object:
 
 def config(folder: Path) -> SimpleNamespace:
     CATALOGUE.save(folder)
-    model = SimpleNamespace(model=str(folder))
+    model = SimpleNamespace(model=str(folder), logprobs_mode="processed_logits", logits_processors=None)
     return SimpleNamespace(
         model_config=model, additional_config={"genrec_catalogue": str(folder)}, speculative_config=None
     )

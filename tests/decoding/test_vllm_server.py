@@ -36,7 +36,7 @@ pytestmark = [
 
 SIZES, BEAMS, TEXT = (12, 12, 4), 8, "list the items"
 ARGUMENTS = "--served-model-name films --host 127.0.0.1 --dtype float32 --block-size 32 --enforce-eager"
-PROCESSOR = "--logits-processors genrec.decoding.vllm:TrieLogitsProcessor --logprobs-mode processed_logits"
+PROCESSOR = "--logprobs-mode processed_logits"  # the processor itself vLLM finds by its entry point
 SEARCH = {"use_beam_search": True, "n": BEAMS, "max_tokens": 3, "ignore_eos": True, "length_penalty": 0.0}
 
 

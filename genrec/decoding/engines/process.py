@@ -248,8 +248,8 @@ def work(pipe: Connection, name: str, folder: Path, leaves_a_core: bool, options
 def spare_the_collector() -> None:
     """Take what is there by now from the garbage collector, which would go through all of it again and again.
 
-    With torch those are so many objects that a full collection stops the process for .2 to .4 s, and under load one
-    comes every few seconds. For a process that is about to answer requests, once all is loaded.
+    With torch those are so many objects that a full collection stops the process for .3 s. It is rare, but a
+    service is there for long. For a process that is about to answer requests, once all is loaded.
     """
     gc.collect()
     gc.freeze()

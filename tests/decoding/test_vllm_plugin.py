@@ -1,0 +1,99 @@
+"""What vLLM finds of genrec by its entry point, in each of its two model runners; it need not run for this."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from genrec.semantic_ids import Catalogue
+from tests.decoding.worlds import random_codes
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="there is no vLLM here"),
+]
+
+SIZES = (5, 4, 3)
+NAMES = [str(row) for row in range(30)]
+CATALOGUE = Catalogue(NAMES, random_codes(SIZES, 30, np.random.default_rng(0)), SIZES, NAMES)
+FIRST = (torch.device("cpu"), False)
+SECOND = (SimpleNamespace(device=torch.device("cpu"), max_num_reqs=4, vocab_size=9, all_token_ids=None),)
+
+
+def config(model: Path | str, **others: object) -> SimpleNamespace:
+    named = others.pop("logits_processors", None)
+    of_model = SimpleNamespace(model=str(model), logprobs_mode="processed_logits", logits_processors=named)
+    return SimpleNamespace(
+        model_config=of_model, additional_config=others, speculative_config=None, parallel_config=None
+    )
+
+
+@pytest.fixture
+def generator(tmp_path: Path) -> Path:
+    CATALOGUE.save(tmp_path / "generator" / "catalogue")
+    return tmp_path / "generator"
+
+
+def test_both_of_vllms_loaders_find_it_and_take_it() -> None:
+    from vllm.v1.sample import logits_processor as first
+    from vllm.v1.worker.gpu.sample.logits_processor import loader as second
+
+    from genrec.decoding.vllm_plugin import Plugin
+
+    assert Plugin in first._load_logitsprocs_plugins()
+    assert Plugin in second._load_v2_logitsprocs_plugins()
+
+
+@pytest.mark.parametrize("given", [FIRST, SECOND], ids=["first", "second"])
+def test_it_is_the_processor_of_the_runner_that_asks(generator: Path, given: tuple) -> None:
+    from genrec.decoding import vllm, vllm_v2
+    from genrec.decoding.vllm_plugin import Plugin
+
+    wanted = vllm.TrieLogitsProcessor if given is FIRST else vllm_v2.TrieLogitsProcessor
+    assert type(Plugin(config(generator), *given)) is wanted
+    elsewhere = config("some/model", genrec_catalogue=str(generator / "catalogue"))
+    assert type(Plugin(elsewhere, *given)) is wanted
+
+
+@pytest.mark.parametrize("given", [FIRST, SECOND], ids=["first", "second"])
+@pytest.mark.parametrize(
+    "why", ["another model", "told not to", "named", "given as a class"]
+)  # of the last two the engine has one already
+def test_otherwise_it_leaves_logits_alone(generator: Path, given: tuple, why: str) -> None:
+    from genrec.decoding import vllm
+    from genrec.decoding.vllm_plugin import Idle, IdleV2, Plugin
+
+    of_engine = {
+        "another model": config("org/model"),
+        "told not to": config(generator, genrec_catalogue=False),
+        "named": config(generator, logits_processors=["genrec.decoding.vllm:TrieLogitsProcessor"]),
+        "given as a class": config(generator, logits_processors=[vllm.TrieLogitsProcessor]),
+    }[why]
+    processor, logits = Plugin(of_engine, *given), torch.randn(2, 9)
+    if given is FIRST:
+        assert isinstance(processor, Idle)
+        assert processor.is_argmax_invariant()
+        processor.update_state(None)
+        assert torch.equal(processor.apply(logits.clone()), logits)
+    else:
+        assert isinstance(processor, IdleV2)
+        assert not processor.add_request(0, SimpleNamespace())
+        assert torch.equal(processor.apply(logits.clone(), None), logits)
+
+
+def test_a_beam_search_that_would_write_anything_is_told(
+    generator: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from genrec.decoding.vllm_plugin import Plugin
+
+    raw = config(generator)
+    raw.model_config.logprobs_mode = "raw_logprobs"
+    Plugin(raw, *FIRST)
+    assert "--logprobs-mode processed_logits" in capsys.readouterr().err
+    Plugin(config(generator), *FIRST)
+    assert not capsys.readouterr().err
