@@ -15,6 +15,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ FULL = SearchSettings(stability=2.0)
 WAYS: dict[str, Callable[..., Shows]] = {
     "sorted once": showing.sorted_once,
     "planned once": showing.planned_once,
-    "planned again, told nothing": lambda *asked: showing.planned_again(*asked, tells=False),
+    "planned again, told nothing": partial(showing.planned_again, tells=False),
     "planned again, told the answers": showing.planned_again,
 }
 

@@ -92,42 +92,34 @@ def recommend(
     _check((user, history, titles), session, new_places)
     _check_alone(explain, ahead, user, session, new_places)
     _check_engine(engine, explain or ahead)
-    from genrec.cli.histories import history_of_user, titled_history, typed_history
     from genrec.decoding import Recommender
 
     recommender = Recommender.from_pretrained(generator or run / "generator", engine=engine)
     if generator is None:
         _use_current(recommender, run)
-    known = recommender.generator
-    titled = None if titles is None else titled_history(titles, known, as_text=session is None and not explain)
-    if titled is not None:
-        past = titled.events
-    else:
-        past = history_of_user(user, run, known) if user is not None else typed_history(history or "", known)
-    exclude = None if seen else [past.items]
-    asked = _Asked(past)
-    if titled is not None:
-        asked = _Asked(past, titled.matches, titled.prompt is not None)
+    asked = _asked(recommender, run, user, history, titles, as_text=session is None and not explain)
+    exclude = None if seen else [asked.past.items]
     if session is not None:
         k = k or 1
-        found = recommender.sessions([past], session, k, max(beams, k), exclude)
+        found = recommender.sessions([asked.past], session, k, max(beams, k), exclude)
         _show_sessions(recommender, asked, found, as_json)
         return
     k, said = k or 10, None
+    how = (k, max(beams, k), exclude)
     if explain:
         from genrec.cli.explain import recommend_explained
 
         source, of_run = generator or run / "generator", None if generator else run
-        said = recommend_explained(recommender, past, source, of_run, k, max(beams, k), exclude)
+        said = recommend_explained(recommender, asked.past, source, of_run, *how)
         ranking = said.ranking
     elif ahead and user is not None:
         from genrec.cli.ahead import recommend_ahead
 
-        ranking = recommend_ahead(known, user, past, run, k, max(beams, k), exclude)
-    elif titled is not None and titled.prompt is not None:
-        ranking = recommender.recommend_prompts([titled.prompt], k, max(beams, k), exclude, min(new_places, k))
+        ranking = recommend_ahead(recommender.generator, user, asked.past, run, *how)
+    elif asked.prompt is not None:
+        ranking = recommender.recommend_prompts([asked.prompt], *how, min(new_places, k))
     else:
-        ranking = recommender.recommend([past], k, max(beams, k), exclude, min(new_places, k))
+        ranking = recommender.recommend([asked.past], *how, min(new_places, k))
     _show_items(recommender, asked, ranking, as_json, said)
 
 
@@ -137,18 +129,31 @@ class _Asked(NamedTuple):
     Args:
         past: the items that are known.
         titles: what the titles typed in were taken for; None where none were.
-        as_text: whether the model reads the titles and not the items' IDs.
+        prompt: what a language model reads where it reads the titles and not the items' IDs; else None.
     """
 
     past: Events
     titles: list[Row] | None = None
-    as_text: bool = False
+    prompt: list[int] | None = None
 
     def names(self, catalogue: Catalogue) -> list[str]:
         """Return the titles of what the model reads."""
-        if self.as_text:
+        if self.prompt is not None:
             return [one["title"] or one["given"] for one in self.titles or []]
         return [catalogue.titles[item] for item in self.past.items]
+
+
+def _asked(
+    recommender: Recommender, run: Path, user: str | None, history: str | None, titles: str | None, as_text: bool
+) -> _Asked:
+    """Return the history of a user, or the one that was typed in."""
+    from genrec.cli.histories import history_of_user, titled_history, typed_history
+
+    known = recommender.generator
+    if titles is not None:
+        read = titled_history(titles, known, as_text)
+        return _Asked(read.events, read.matches, read.prompt)
+    return _Asked(history_of_user(user, run, known) if user is not None else typed_history(history or "", known))
 
 
 def _check(given: tuple[str | None, ...], session: int | None, new_places: int) -> None:
