@@ -135,3 +135,12 @@ def test_it_does_not_score_sessions() -> None:
     catalogue = Catalogue(NAMES, CODES, (3, 3), NAMES)
     with pytest.raises(ConfigError, match="scores single items"):
         build_generator(EncoderDecoderConfig(**SHAPE), catalogue, 4, session_length=3)
+
+
+def test_it_knows_its_items_by_their_ids_and_no_others() -> None:
+    _, head, _ = model_of(generator())
+    wanted = torch.tensor([[4, 0], [2, 3]])
+    assert torch.equal(head.rows_of(head.codes[wanted]), wanted)
+    for other in ([[1, 1]], [[0, 1], [2, 9]]):  # between known ones, and beyond all of them
+        with pytest.raises(ValueError, match="knows the items of its training"):
+            head.rows_of(torch.tensor(other))

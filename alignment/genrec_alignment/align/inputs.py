@@ -11,7 +11,7 @@ import polars as pl
 
 from genrec.console import remark
 from genrec.data import Dataset
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.models import Generator
 from genrec.runs import Manifest, open_artifact
 from genrec_alignment.align.asking import Learned, Log
@@ -50,13 +50,14 @@ def open_inputs(run: Path, config: AlignConfig) -> Inputs:
 
     Raises:
         ArtifactError: if an artefact is missing, or they are of different items or versions.
+        ConfigError: if GRPO is asked for a generator with an item head.
         DataError: if the reward models did not pass their gate.
     """
     dataset = Dataset.load(run / "dataset")
     made = {kind: open_artifact(run / kind, kind) for kind in ("generator", "reward")}
     _check_gate(made["reward"], run)
     generator = Generator.from_pretrained(run / "generator")
-    _check(dataset, generator, made, run)
+    _check(dataset, generator, made, run, config)
     log = Log(dataset, generator, config.session_length)
     scorers = [
         RewardScorer.from_pretrained(run / "reward" / name, generator.catalogue) for name in ("model", "judge")
@@ -84,7 +85,9 @@ def _check_gate(reward: Manifest, run: Path) -> None:
     )
 
 
-def _check(dataset: Dataset, generator: Generator, made: dict[str, Manifest], run: Path) -> None:
+def _check(
+    dataset: Dataset, generator: Generator, made: dict[str, Manifest], run: Path, config: AlignConfig
+) -> None:
     """Refuse artefacts that do not belong together, all reasons at once."""
     problems = []
     if generator.catalogue.item_ids != dataset.item_ids:
@@ -93,13 +96,13 @@ def _check(dataset: Dataset, generator: Generator, made: dict[str, Manifest], ru
         known = made[kind].inputs.get("dataset")
         if known is not None and known != dataset.manifest.digest:
             problems.append(f"{run / kind} was made from another version of {run / 'dataset'}: genrec {verb}.")
-    if generator.reads_events and generator.model.config.shape.get("item_head"):
-        problems.append(
-            f"{run / 'generator'} scores items as wholes too, and an alignment would change what it says code by "
-            "code alone: genrec train train.model.item_head=false."
-        )
     if problems:
         raise ArtifactError(problems, "Make again what is named.")
+    if config.optimiser == "grpo" and generator.reads_events and generator.model.config.shape.get("item_head"):
+        raise ConfigError(
+            f"{run / 'generator'} has an item head: its scores are no probabilities, which GRPO needs.",
+            "Take align.optimiser=preference, or train without it: genrec train train.model.item_head=false.",
+        )
 
 
 def _check_length(scorer: RewardScorer, config: AlignConfig, run: Path) -> None:

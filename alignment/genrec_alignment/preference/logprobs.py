@@ -1,7 +1,9 @@
 """Log-probabilities of items and sessions under a policy, with gradients: what preference losses are made of.
 
 They are the numbers that the tree search ranks by, computed in one forward pass: a history is read once, and all of
-its candidates stand after it, each blind to the others.
+its candidates stand after it, each blind to the others. With an item head they are not normalised, as the search's
+are not: what is missing depends on the history alone, and so not on the difference between two candidates, which is
+all that a preference loss looks at.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from genrec.decoding.item_scores import WEIGHT
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
 from genrec.decoding.trie import Trie
@@ -62,16 +65,39 @@ def history_log_probabilities(model: HistoryModel, histories: HistoryBatch, code
         model: the policy.
         histories: on its device.
         codes: int64 [requests, candidates, items, levels]; -100 where there is no item.
+
+    Raises:
+        ValueError: if the model has an item head, and was not trained on one of the items.
     """
-    states = model.decode_targets(model.encode(histories), codes, None)
+    memory = model.encode(histories)
+    states = model.decode_targets(memory, codes, None)
     real = codes[..., 0] != IGNORED
-    states, codes = states[real], codes[real]
+    states, written = states[real], codes[real]
     levels = [
-        _chosen(model.logits(states[:, level], level), codes[:, level], legal)
-        for level, legal in enumerate(model.competitors(codes))
+        _chosen(model.logits(states[:, level], level), written[:, level], legal)
+        for level, legal in enumerate(model.competitors(written))
     ]
-    found = torch.zeros(real.shape, device=real.device)
-    return found.masked_scatter(real, torch.stack(levels).sum(dim=0))
+    total = torch.stack(levels).sum(dim=0)
+    if model.items is not None:
+        owner = real.nonzero()[:, 0]
+        total = total + _as_wholes(model, model.newest(memory)[:, 0], owner, written)
+    return torch.zeros(real.shape, device=real.device).masked_scatter(real, total)
+
+
+def _as_wholes(model: HistoryModel, states: Tensor, owner: Tensor, codes: Tensor) -> Tensor:
+    """Return what an item head adds to the score of items, float32 [items].
+
+    It is the figure of a leaf in :class:`genrec.decoding.item_scores.ItemScores`.
+
+    Args:
+        model: the policy.
+        states: [requests, hidden], of each request's newest event.
+        owner: int64 [items], the request of each item.
+        codes: int64 [items, levels].
+    """
+    assert model.items is not None
+    scores = (WEIGHT * model.items(states, model.item_vectors())).log_softmax(dim=-1)
+    return scores[owner, model.items.rows_of(codes)]
 
 
 def causal_log_probabilities(model: PreTrainedModel, prompts: Prompts, tokens: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ generated; here the score guides every step of the search.
 
 from __future__ import annotations
 
-from torch import Tensor, int64, nn, stack, zeros
+from torch import Tensor, int64, nn, searchsorted, stack, zeros
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
@@ -31,6 +31,22 @@ class ItemHead(nn.Module):
         super().__init__()
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.register_buffer("codes", zeros((items, levels), dtype=int64))
+
+    def rows_of(self, codes: Tensor) -> Tensor:
+        """Return the place of IDs int64 [..., levels] among the trained items, int64 [...].
+
+        Raises:
+            ValueError: if one is not there.
+        """
+        sizes = stack([self.codes.amax(dim=0), codes.flatten(0, -2).amax(dim=0)]).amax(dim=0) + 1
+        worth = sizes.flip(0).cumprod(0).flip(0).roll(-1)  # of a code of each level: the IDs below it
+        worth[-1] = 1
+        known, order = (self.codes * worth).sum(dim=-1).sort()
+        wanted = (codes * worth).sum(dim=-1)
+        places = searchsorted(known, wanted).clamp_(max=len(known) - 1)
+        if not bool((known[places] == wanted).all()):
+            raise ValueError("an item head knows the items of its training, and there are others")
+        return order[places]
 
     def forward(self, states: Tensor, vectors: Tensor) -> Tensor:
         """Return float32 [..., items], the scores of items [items, hidden] after states [..., hidden]."""

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.models import Generator
 from genrec.runs import Manifest, open_artifact
 from genrec.runs.manifest import FILE_NAME
@@ -175,6 +175,7 @@ def test_other_ways_run(run: Path, changed: dict[str, object]) -> None:
             "causal_encoder": True,  # all positions of a window are targets at once, which is quick
         },
         {"kind": "lazy_decoder", **SHAPE, "context_layers": 1, "softmax": "catalogue"},
+        {"kind": "lazy_decoder", **SHAPE, "context_layers": 1, "item_head": True},
     ],
 )
 def test_models_that_read_events_learn_preferences_too(run: Path, model: dict[str, object]) -> None:
@@ -213,13 +214,13 @@ def test_other_versions_are_refused_all_at_once(run: Path) -> None:
         make_alignment(settings(), run, 0)
 
 
-def test_a_generator_with_an_item_head_is_refused(run: Path) -> None:
-    """Its lists follow two scores, and preferences would be learned by one of them."""
+def test_grpo_refuses_a_generator_with_an_item_head(run: Path) -> None:
+    """Its scores are no probabilities, so there is no ratio of an old and a new one."""
     shape = {name: SHAPE[name] for name in ("hidden_size", "intermediate_size", "heads")}
     model = {"kind": "encoder_decoder", **shape, "causal_encoder": True, "item_head": True}
     make_generator(TrainConfig.model_validate(TRAIN | {"model": model, "epochs": 1, "validate_every": 1}), run, 0)
-    with pytest.raises(ArtifactError, match="scores items as wholes too"):
-        make_alignment(settings(), run, 0)
+    with pytest.raises(ConfigError, match="has an item head"):
+        make_alignment(settings(optimiser="grpo"), run, 0)
     assert not (run / "align.partial").exists()
 
 
