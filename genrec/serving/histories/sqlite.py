@@ -51,7 +51,8 @@ class SQLiteHistories:
             _write_ahead(self._writer)
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.executescript(_SCHEMA)
-            self._reader = sqlite3.connect(self._file, check_same_thread=False, timeout=_PATIENCE)
+            # It is asked in the thread that answers everybody; with this journal nobody locks readers out for long.
+            self._reader = sqlite3.connect(self._file, check_same_thread=False, timeout=1.0)
             self._reader.execute(f"SELECT {_COLUMNS} FROM feedback LIMIT 0")
         except (sqlite3.Error, OSError) as error:
             raise ArtifactError(
