@@ -70,7 +70,7 @@ def main() -> None:
     options = _options()
     rows = read(options.results)
     if not options.table:
-        data = open_artifact(options.run / "dataset", "dataset").config["source"]
+        data = options.name or open_artifact(options.run / "dataset", "dataset").config["source"]
         for seed, method in itertools.product(options.seeds, options.methods):
             key = {"data": data, "method": method, "seed": seed}
             if not any(key.items() <= row.items() for row in rows):
@@ -194,6 +194,9 @@ def commit() -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/films"), help="run folder, only read")
+    parser.add_argument(
+        "--name", help="of the rows' data; the dataset's source unless told"
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--rounds", type=int, default=3)
