@@ -59,11 +59,18 @@ def catalogue_of(config: VllmConfig) -> Path | None:
     Args:
         config: the engine's; its ``additional_config`` may name the folder or say false; otherwise it is the one in
             the model's own folder, if there is one.
+
+    Raises:
+        ValueError: if it says something else.
     """
     settings = config.additional_config
     given = settings.get(CATALOGUE) if isinstance(settings, dict) else None
+    if given is False:
+        return None
     if given is not None:
-        return Path(given) if given else None
+        if not isinstance(given, str):
+            raise ValueError(f"additional_config: {CATALOGUE} is a folder or false, not {given!r}")
+        return Path(given)
     own = Path(config.model_config.model) / "catalogue"
     return own if Catalogue.saved_at(own) else None
 
@@ -83,7 +90,7 @@ class RowMask:
         model = Path(config.model_config.model)
         catalogue = Catalogue.load(catalogue_of(config) or model / "catalogue")
         if config.model_config.logprobs_mode != "processed_logits":
-            remark("vLLM's beam search writes items only with --logprobs-mode processed_logits.")
+            remark("vLLM's beam search ranks items as genrec does only with --logprobs-mode processed_logits.")
         trie = Trie.build(catalogue.codes, catalogue.codebook_sizes)
         self._items = TrieMask(trie, saved_vocabulary(model, catalogue).offsets, device)
         self.tail = len(trie.levels) - 1  # how many of a sequence's last tokens say where it stands

@@ -2,7 +2,8 @@
 
 vLLM loads it into every engine of the environment, whatever the model, and into both of its model runners, whose
 interfaces differ. So it is a class of both kinds that becomes the processor of the runner that asks for it
-(:mod:`genrec.decoding.vllm`, :mod:`genrec.decoding.vllm_v2`), and without a catalogue one that does nothing.
+(:mod:`genrec.decoding.vllm`, :mod:`genrec.decoding.vllm_v2`), and without a catalogue one that does nothing. What
+is genrec's is imported when it is needed: vLLM asks its front end for little.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vllm.v1.sample.logits_processor import LogitsProcessor
-from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as LogitsProcessorV2
 
-from genrec.decoding.vllm_masks import catalogue_of, legal_of
+try:
+    from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as LogitsProcessorV2
+except ImportError:  # what stands here stops every engine of the environment that it fails in
+    LogitsProcessorV2 = object  # type: ignore[misc, assignment]
 
 if TYPE_CHECKING:
     import torch
     from vllm.config import VllmConfig
     from vllm.sampling_params import SamplingParams
+
+
+_NAME_IT = (
+    "vLLM's first model runner, when it schedules ahead, tells what was written only to logits processors that it "
+    "was given by name. Start it with --logits-processors genrec.decoding.vllm:TrieLogitsProcessor, or with "
+    "--no-async-scheduling."
+)
 
 
 class Plugin(LogitsProcessor, LogitsProcessorV2):  # type: ignore[misc]  # it is never either of them itself
@@ -28,13 +38,21 @@ class Plugin(LogitsProcessor, LogitsProcessorV2):  # type: ignore[misc]  # it is
     """
 
     def __new__(cls, vllm_config: VllmConfig, *given: Any) -> Any:
-        """Return the processor of the runner that asks."""
+        """Return the processor of the runner that asks.
+
+        Raises:
+            ValueError: if the first runner schedules ahead, and so tells what was written to named ones only.
+        """
+        from genrec.decoding.vllm_masks import catalogue_of
+
         first = len(given) > 1  # it gives a device and whether memory is pinned; the second gives its states
-        if catalogue_of(vllm_config) is None or _named(vllm_config):
+        if _named(vllm_config) or catalogue_of(vllm_config) is None:
             return Idle() if first else IdleV2()
         if first:
             from genrec.decoding.vllm import TrieLogitsProcessor
 
+            if vllm_config.scheduler_config.async_scheduling:
+                raise ValueError(_NAME_IT)
             return TrieLogitsProcessor(vllm_config, *given)
         from genrec.decoding.vllm_v2 import TrieLogitsProcessor as SecondProcessor
 
@@ -43,6 +61,8 @@ class Plugin(LogitsProcessor, LogitsProcessorV2):  # type: ignore[misc]  # it is
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
         """Raise ``ValueError`` where a request says something unknown of what it may write."""
+        from genrec.decoding.vllm_masks import legal_of
+
         legal_of(sampling_params)
 
 

@@ -14,7 +14,8 @@ from genrec.errors import ConfigError
 from genrec.models.histories import Events
 from genrec.serving.answers import Ignored, Title
 from genrec.serving.deployment import Deployment
-from genrec.serving.histories import People
+from genrec.serving.histories import People, StoredEvent
+from genrec.serving.histories.people import Past
 from genrec.serving.messages import RecommendRequest
 
 
@@ -51,13 +52,16 @@ class Ask:
         return self.request.explain and self.deployment.form is not None
 
 
-def resolve(request: RecommendRequest, deployment: Deployment, people: People) -> Ask:
+def resolve(
+    request: RecommendRequest, deployment: Deployment, people: People, stored: list[StoredEvent] | None = None
+) -> Ask:
     """Look up what a request names.
 
     Args:
         request: what is asked.
         deployment: what it will be answered with.
         people: the users.
+        stored: the feedback of the user it names, if it has been read already.
 
     Raises:
         ConfigError: if it asks for something that this service cannot give.
@@ -67,7 +71,7 @@ def resolve(request: RecommendRequest, deployment: Deployment, people: People) -
     if request.titles is not None:
         ask = _of_titles(request, deployment)
     elif request.user_id is not None:
-        ask = _of_user(request, deployment, people, request.user_id)
+        ask = _of_user(request, deployment, people.past(request.user_id, stored), request.user_id)
     else:
         names = request.history or []
         ask = _ask(request, deployment, *_known(deployment, names, _encoded(deployment, names)))
@@ -94,8 +98,7 @@ def _check(request: RecommendRequest, deployment: Deployment) -> None:
         )
 
 
-def _of_user(request: RecommendRequest, deployment: Deployment, people: People, user: str) -> Ask:
-    past = people.past(user)
+def _of_user(request: RecommendRequest, deployment: Deployment, past: Past | None, user: str) -> Ask:
     if past is None:
         return _ask(request, deployment, Events(np.zeros(0, np.int64)), [], Ignored(user_id=user))
     return _ask(request, deployment, *_known(deployment, past.item_ids, past.features))

@@ -133,8 +133,11 @@ class Service:
     ) -> list[Ask]:
         # One user or a list of ids is sooner looked up than handed to a thread, which would have to wait for
         # Python's lock besides: up to 5 ms each time it comes back from the database.
-        if len(requests) == 1 and requests[0].titles is None and people.store.at_hand:
-            return [resolve(requests[0], deployment, people)]
+        if len(requests) == 1 and requests[0].titles is None:
+            user = requests[0].user_id
+            stored = [] if user is None else people.store.at_once(user)
+            if stored is not None:
+                return [resolve(requests[0], deployment, people, stored)]
         return await run_in_threadpool(lambda: [resolve(one, deployment, people) for one in requests])
 
     def _worded(self, asks: Sequence[Ask], found: Sequence[Found | BaseException]) -> list[Recommendation]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +31,10 @@ def config(model: Path | str, **others: object) -> SimpleNamespace:
     named = others.pop("logits_processors", None)
     of_model = SimpleNamespace(model=str(model), logprobs_mode="processed_logits", logits_processors=named)
     return SimpleNamespace(
-        model_config=of_model, additional_config=others, speculative_config=None, parallel_config=None
+        model_config=of_model,
+        additional_config=others,
+        speculative_config=None,
+        scheduler_config=SimpleNamespace(async_scheduling=False),
     )
 
 
@@ -97,3 +102,36 @@ def test_a_beam_search_that_would_write_anything_is_told(
     assert "--logprobs-mode processed_logits" in capsys.readouterr().err
     Plugin(config(generator), *FIRST)
     assert not capsys.readouterr().err
+
+
+def test_a_runner_that_would_not_tell_what_was_written_is_refused(generator: Path) -> None:
+    """Of processors that were not named; the masks would take every token for an item's first code."""
+    from genrec.decoding.vllm_plugin import Idle, Plugin
+
+    ahead = config(generator)
+    ahead.scheduler_config.async_scheduling = True
+    with pytest.raises(ValueError, match="Start it with --logits-processors"):
+        Plugin(ahead, *FIRST)
+    elsewhere = config("org/model")
+    elsewhere.scheduler_config.async_scheduling = True
+    assert isinstance(Plugin(elsewhere, *FIRST), Idle)
+
+
+def test_a_setting_that_is_neither_a_folder_nor_false_is_refused(generator: Path) -> None:
+    from genrec.decoding.vllm_plugin import Plugin
+
+    with pytest.raises(ValueError, match="is a folder or false, not True"):
+        Plugin(config(generator, genrec_catalogue=True), *FIRST)
+
+
+def test_a_vllm_without_the_second_runner_serves_other_models_all_the_same() -> None:
+    program = """
+import sys
+sys.modules["vllm.v1.worker.gpu.sample.logits_processor"] = None
+from types import SimpleNamespace as Config
+from genrec.decoding.vllm_plugin import Plugin
+model = Config(model="org/model", logits_processors=None)
+print(type(Plugin(Config(model_config=model, additional_config=None), "cpu", False)).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "Idle"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,9 +13,11 @@ from starlette.testclient import TestClient
 from genrec.data import Dataset
 from genrec.data.features import Features
 from genrec.errors import ArtifactError, ConfigError
+from genrec.serving.config import ServeConfig
 from genrec.serving.histories import People, StoredEvent, open_histories
 from genrec.serving.histories.base import HistoryStore
-from tests.serving.worlds import served, write_run
+from genrec.serving.loading import load_service
+from tests.serving.worlds import client_of, served, write_run
 
 
 @pytest.fixture
@@ -90,6 +95,35 @@ def test_posted_events_extend_the_history_and_change_the_answer(tmp_path: Path) 
             "/v1/feedback", json={"events": [{"user_id": "ann", "item_id": "i01", "event_id": "e1"}]}
         )
         assert (again.json()["stored"], again.json()["repeated"]) == (0, 1)
+
+
+def test_a_long_history_is_read_in_a_thread_and_a_short_one_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = load_service(write_run(tmp_path / "run"), ServeConfig(catalogue_poll_s=0))
+    store, threads = service.people.store, []
+    for name in ("at_once", "history"):
+        monkeypatch.setattr(store, name, noting(getattr(store, name), threads))
+    store.append([event("long", "i01", at) for at in range(300)])
+    with client_of(service) as client:
+        for user, calls in (("ann", ["at_once"]), ("long", ["at_once", "history"])):
+            threads.clear()
+            assert client.post("/v1/recommend", json={"user_id": user}).json()["cold_start"] is False
+            assert [name for name, _ in threads] == calls
+        assert threads[0][1] != threads[1][1]
+        threads.clear()
+        client.post("/v1/recommend", json={"requests": [{"user_id": "ann"}, {"user_id": "bob"}]})
+        assert [name for name, _ in threads] == ["history", "history"]
+
+
+def noting(method: Callable[..., Any], threads: list[tuple[str, int]]) -> Callable[..., Any]:
+    """Return a method that notes its name and the thread it is called in."""
+
+    def noted(*arguments: Any) -> Any:
+        threads.append((method.__name__, threading.get_ident()))
+        return method(*arguments)
+
+    return noted
 
 
 def test_searching_users_and_items(client: TestClient) -> None:

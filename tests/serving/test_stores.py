@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -282,6 +284,35 @@ def test_the_url_may_stand_in_the_environment(
     same.close()
     with pytest.raises(ConfigError, match="no environment variable 'NO_STORE'"):
         open_histories("env:NO_STORE", tmp_path)
+
+
+def test_what_takes_no_waiting_is_told_at_once(store: HistoryStore, url: str) -> None:
+    events = [event("ann", f"i{at}", at) for at in range(200)]
+    store.append(events)
+    if not url.startswith("sqlite"):
+        assert store.at_once("ann") is None, "a server may take its time"
+        return
+    assert store.at_once("ann") == store.history("ann") == events
+    assert store.at_once("nobody") == []
+    store.append([event("ann", "one more", 200)])
+    assert store.at_once("ann") is None
+    assert len(store.history("ann")) == 201
+
+
+def test_who_reads_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    store = open_histories("sqlite", tmp_path)
+    store.append([event("ann", "i1")])
+    with closing(sqlite3.connect(tmp_path / "feedback.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(store.append, [event("ann", "i2")])
+            assert wait([late], timeout=0.2).not_done
+            assert store.at_once("ann") == store.history("ann") == [event("ann", "i1")]
+            assert store.users("an", 5) == ["ann"]
+            other.execute("ROLLBACK")
+            assert late.result() == 1
+    assert [one.item_id for one in store.history("ann")] == ["i1", "i2"]
+    store.close()
 
 
 def test_a_full_disk_is_a_store_that_is_down(tmp_path: Path) -> None:

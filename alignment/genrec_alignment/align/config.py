@@ -29,6 +29,8 @@ Loss = Literal[
     "softmax_dpo",
 ]
 _NEEDS_SMOOTHING = ("robust", "exo_pair")
+# Those that look at each candidate's log-ratio by itself, and not at the difference of two.
+ONE_BY_ONE = ("nca_pair", "bco_pair", "sppo_hard", "apo_zero", "apo_down")
 
 
 class RewardWeights(Section):

@@ -15,7 +15,7 @@ from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.models import Generator
 from genrec.runs import Manifest, open_artifact
 from genrec_alignment.align.asking import Learned, Log
-from genrec_alignment.align.config import AlignConfig
+from genrec_alignment.align.config import ONE_BY_ONE, AlignConfig
 from genrec_alignment.align.requests import Ints
 from genrec_alignment.reward.scorer import RewardScorer
 
@@ -50,7 +50,7 @@ def open_inputs(run: Path, config: AlignConfig) -> Inputs:
 
     Raises:
         ArtifactError: if an artefact is missing, or they are of different items or versions.
-        ConfigError: if GRPO is asked for a generator with an item head.
+        ConfigError: if a generator with an item head is to learn by what needs probabilities.
         DataError: if the reward models did not pass their gate.
     """
     dataset = Dataset.load(run / "dataset")
@@ -98,10 +98,18 @@ def _check(
             problems.append(f"{run / kind} was made from another version of {run / 'dataset'}: genrec {verb}.")
     if problems:
         raise ArtifactError(problems, "Make again what is named.")
-    if config.optimiser == "grpo" and generator.reads_events and generator.model.config.shape.get("item_head"):
+    if generator.reads_events and generator.model.config.shape.get("item_head"):
+        _check_for_head(config, run)
+
+
+def _check_for_head(config: AlignConfig, run: Path) -> None:
+    """Refuse what needs normalised scores: an item head gives scores whose differences alone mean something."""
+    how = "align.optimiser=grpo" if config.optimiser == "grpo" else f"align.loss={config.loss}"
+    if config.optimiser == "grpo" or config.loss in ONE_BY_ONE:
         raise ConfigError(
-            f"{run / 'generator'} has an item head: its scores are no probabilities, which GRPO needs.",
-            "Take align.optimiser=preference, or train without it: genrec train train.model.item_head=false.",
+            f"{run / 'generator'} has an item head: its scores are no probabilities, which {how} needs.",
+            "Take a loss of differences, such as sigmoid, ipo or softmax_dpo, or train without the head: "
+            "genrec train train.model.item_head=false.",
         )
 
 

@@ -3,7 +3,7 @@
 They are the numbers that the tree search ranks by, computed in one forward pass: a history is read once, and all of
 its candidates stand after it, each blind to the others. With an item head they are not normalised, as the search's
 are not: what is missing depends on the history alone, and so not on the difference between two candidates, which is
-all that a preference loss looks at.
+all that DPO and most of its relatives look at.
 """
 
 from __future__ import annotations

@@ -44,9 +44,6 @@ class HistoryStore(Protocol):
     the store can.
     """
 
-    at_hand: bool
-    """Whether :meth:`history` answers at once, so that a thread to wait for it in would cost more than it."""
-
     def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, all or none; once this returns, they survive the end of the process and of the machine.
 
@@ -56,6 +53,9 @@ class HistoryStore(Protocol):
 
     def history(self, user_id: str) -> list[StoredEvent]:
         """Return a user's latest events, at most :data:`MOST_STORED`, oldest first, by time and then by arrival."""
+
+    def at_once(self, user_id: str) -> list[StoredEvent] | None:
+        """Return what :meth:`history` does if that takes no waiting worth a thread; None if it may."""
 
     def users(self, text: str, most: int) -> list[str]:
         """Return at most ``most`` users whose id holds ``text``, the case of ASCII letters aside, by code point."""

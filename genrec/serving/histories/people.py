@@ -46,11 +46,17 @@ class People:
         if dataset is not None:
             _ = dataset.sequences, dataset.user_index_of  # read now and not within the first request
 
-    def past(self, user_id: str) -> Past | None:
-        """Return what a user did; None if nothing is known of such a user. An ``item_id`` may occur again."""
+    def past(self, user_id: str, stored: Sequence[StoredEvent] | None = None) -> Past | None:
+        """Return what a user did; None if nothing is known of such a user. An ``item_id`` may occur again.
+
+        Args:
+            user_id: who.
+            stored: the feedback of that user, if it has been read already.
+        """
         before, times, known = self._before(user_id)
         seen = set(zip(before, times, strict=True))
-        since = [event for event in self.store.history(user_id) if (event.item_id, event.timestamp) not in seen]
+        events = self.store.history(user_id) if stored is None else stored
+        since = [event for event in events if (event.item_id, event.timestamp) not in seen]
         if not before and not since:
             return None
         features = None if self._features is None else self._with(self._features, known, before, times, since)

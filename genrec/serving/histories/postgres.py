@@ -80,8 +80,6 @@ class PostgresHistories:
         ArtifactError: if the database cannot be reached or used.
     """
 
-    at_hand = False
-
     def __init__(self, url: str) -> None:
         self._url, self._place = url, place(url)
         try:
@@ -117,6 +115,9 @@ class PostgresHistories:
     def history(self, user_id: str) -> list[StoredEvent]:
         """Return a user's latest events, oldest first."""
         return [StoredEvent(*row) for row in reversed(self._all(_HISTORY, user_id, MOST_STORED))]
+
+    def at_once(self, user_id: str) -> None:
+        """Return None: the server may take its time."""
 
     def users(self, text: str, most: int) -> list[str]:
         """Return users whose id holds a text, sorted."""

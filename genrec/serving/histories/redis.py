@@ -57,8 +57,6 @@ class RedisHistories:
         ArtifactError: if the server cannot be reached or used.
     """
 
-    at_hand = False
-
     def __init__(self, url: str) -> None:
         self._place = place(url)
         try:
@@ -92,6 +90,9 @@ class RedisHistories:
         with self._reach():
             ranks = self._client.zrevrange(f"genrec:user:{user_id}", 0, MOST_STORED - 1)
             return self._events([str(rank) for rank in reversed(ranks)])
+
+    def at_once(self, user_id: str) -> None:
+        """Return None: the server may take its time."""
 
     def users(self, text: str, most: int) -> list[str]:
         """Return users whose id holds a text, sorted. All users are looked through."""

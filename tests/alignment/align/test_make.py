@@ -214,13 +214,14 @@ def test_other_versions_are_refused_all_at_once(run: Path) -> None:
         make_alignment(settings(), run, 0)
 
 
-def test_grpo_refuses_a_generator_with_an_item_head(run: Path) -> None:
-    """Its scores are no probabilities, so there is no ratio of an old and a new one."""
+@pytest.mark.parametrize("how", [{"optimiser": "grpo"}, {"loss": "nca_pair"}, {"loss": "apo_down"}])
+def test_what_needs_probabilities_refuses_an_item_head(run: Path, how: dict[str, str]) -> None:
+    """Only differences of its scores mean something."""
     shape = {name: SHAPE[name] for name in ("hidden_size", "intermediate_size", "heads")}
     model = {"kind": "encoder_decoder", **shape, "causal_encoder": True, "item_head": True}
     make_generator(TrainConfig.model_validate(TRAIN | {"model": model, "epochs": 1, "validate_every": 1}), run, 0)
     with pytest.raises(ConfigError, match="has an item head"):
-        make_alignment(settings(optimiser="grpo"), run, 0)
+        make_alignment(settings(**how), run, 0)
     assert not (run / "align.partial").exists()
 
 

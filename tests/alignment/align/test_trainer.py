@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from genrec.models import Events
 from genrec_alignment.align.batches import NO_PAIR, Collator, Preferences, Schedule
+from genrec_alignment.align.config import ONE_BY_ONE, Loss
 from genrec_alignment.align.next_tokens import NextTokens
 from genrec_alignment.align.policy import PolicyModule
 from genrec_alignment.align.preferences import reference_of
@@ -126,6 +127,18 @@ def test_several_losers_at_once(tmp_path: Path) -> None:
     found = trainer._preference_loss(policy, inputs)
     torch.testing.assert_close(found, softmax_dpo_loss(policy, inputs["reference"], 0.5, inputs["real"]).mean())
     assert not inputs["real"][2, 2]
+
+
+@pytest.mark.parametrize("loss", get_args(Loss))
+def test_a_constant_of_a_history_matters_to_those_losses_alone_that_say_so(loss: str, tmp_path: Path) -> None:
+    """An item head's scores have one; see ``ONE_BY_ONE``."""
+    smoothing = 0.1 if loss in ("robust", "exo_pair") else 0.0
+    trainer, inputs = trainer_of("lazy_decoder", tmp_path, 0.7, loss=loss, label_smoothing=smoothing)
+    inputs["codes"] = inputs["codes"][:, :, :1]  # items, as long as each other
+    policy = torch.tensor([[-1.0, -2.0], [-3.0, -1.0], [-2.0, -2.5]])
+    found = trainer._preference_loss(policy, inputs)
+    moved = trainer._preference_loss(policy + torch.tensor([[3.0], [-1.0], [0.5]]), inputs)
+    assert (float(found) == pytest.approx(float(moved), abs=1e-5)) == (loss not in ONE_BY_ONE)
 
 
 @given(
