@@ -10,6 +10,7 @@ from typing import Any
 
 from genrec.errors import ArtifactError
 from genrec.runs import Manifest, open_artifact
+from genrec_eval.config import EvaluateConfig
 from genrec_eval.protocols import load_protocol
 from genrec_eval.results import GENERATOR, RESULTS_FILE
 from genrec_eval.statistics import mean_and_sd
@@ -38,19 +39,29 @@ def rows_of(run: Path) -> list[Row]:
         )
     protocol = results["protocol"]["name"]
     made = " ".join(manifest.command)
-    again = f"genrec evaluate --protocol {protocol} seed={results['seed']} 'evaluate.baselines=[{{}}]'"
     return [
         {
             "protocol": protocol,
             "model": _generator_kind(run, manifest) if model == GENERATOR else model,
             "seed": results["seed"],
-            "command": again.format(model) if model in results["parameters"] else made,
+            "command": _again(manifest, results, model) if model in results["parameters"] else made,
             "commit": manifest.git_commit,
             "settings_tried": max(1, len(results["tried"].get(model, []))),
             **{name: figures[name] for name in METRICS if name in figures},
         }
         for model, figures in results["metrics"].items()
     ]
+
+
+def _again(evaluation: Manifest, results: Row, model: str) -> str:
+    """Return the command that fits and measures one baseline of an evaluation as it was fitted there."""
+    usual, used = EvaluateConfig().model_dump(mode="json"), evaluation.config
+    changed = {"tries": used["tries"]} if used["tries"] != usual["tries"] else {}
+    own, own_usual = used.get(model) or {}, usual.get(model) or {}
+    changed |= {f"{model}.{name}": value for name, value in own.items() if value != own_usual.get(name)}
+    words = [f"evaluate.{name}={value}" for name, value in changed.items()]
+    start = f"genrec evaluate --protocol {results['protocol']['name']} seed={results['seed']}"
+    return " ".join([start, f"'evaluate.baselines=[{model}]'", *words])
 
 
 def _generator_kind(run: Path, evaluation: Manifest) -> str:

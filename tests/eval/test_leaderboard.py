@@ -76,6 +76,20 @@ def test_rows_become_means_over_seeds(run: Path, tmp_path: Path, monkeypatch: py
     assert "± 0.1414" in page
 
 
+def test_the_command_of_a_baseline_has_the_settings_that_are_not_the_usual_ones(tmp_path: Path) -> None:
+    results = {"protocol": {"name": "mine"}, "seed": 3}
+    settings = {"tries": 2, "sasrec": {"dropout": 0.5, "loss": "full"}}
+    for changed, words in (
+        ({}, ""),
+        (settings, " evaluate.tries=2 evaluate.sasrec.dropout=0.5"),  # the loss is the usual one
+    ):
+        config = EvaluateConfig.model_validate(changed).model_dump(mode="json")
+        with new_artifact(tmp_path / "evaluation", "evaluation", config) as draft:
+            (draft.path / "results.json").write_text("{}")
+        command = board._again(open_artifact(tmp_path / "evaluation", "evaluation"), results, "sasrec")
+        assert command == f"genrec evaluate --protocol mine seed=3 'evaluate.baselines=[sasrec]'{words}"
+
+
 def test_a_generator_has_the_name_of_its_kind(tmp_path: Path) -> None:
     for kind in ("decoder", "lazy_decoder"):
         with new_artifact(tmp_path / "generator", "generator", {"model": {"kind": kind}}) as draft:
