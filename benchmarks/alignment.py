@@ -194,9 +194,7 @@ def commit() -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/films"), help="run folder, only read")
-    parser.add_argument(
-        "--name", help="of the rows' data; the dataset's source unless told"
-    )
+    parser.add_argument("--name", help="of the rows' data; the dataset's source unless told")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--rounds", type=int, default=3)
