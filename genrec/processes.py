@@ -1,10 +1,12 @@
 """Several processes on one piece of work, as torchrun or ``accelerate launch`` start them.
 
 On CPUs ``accelerate launch`` starts a single process unless there is MPI; torchrun starts as many as it is told.
+Besides: what a process does that is there for long.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 
 
@@ -30,3 +32,13 @@ def wait_for_all() -> None:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
+
+
+def spare_the_collector() -> None:
+    """Take what is there by now from the garbage collector, which would go through all of it again and again.
+
+    With torch those are so many objects that a full collection stops the process for .3 s. It is rare, but a
+    service is there for long. For a process that is about to answer requests, once all is loaded.
+    """
+    gc.collect()
+    gc.freeze()

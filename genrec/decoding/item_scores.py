@@ -19,6 +19,7 @@ from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
     from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.item_head import ItemHead
 
 WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 8 adds next to nothing (docs/experiments.md)
 _SMALLEST = 1e-30  # of a probability whose logarithm is taken
@@ -52,13 +53,18 @@ class ItemScores:
         assert head is not None
         codes, rows = self._codes.to(device), self._rows.to(device)
         vectors = self._model.events.of_items(self._model.codes, codes, rows)
-        scores = (WEIGHT * head(states, vectors)).log_softmax(dim=-1)
+        scores = sharpened(head, states, vectors)
         chances = scores.exp()
         levels = []
         for nodes, count in zip(self._nodes, self._counts, strict=True):
             sums = chances.new_zeros((len(states), count)).index_add_(1, nodes.to(device), chances)
             levels.append(sums.clamp_(min=_SMALLEST).log_())
         return [torch.nn.functional.pad(level, (0, 1)) for level in (*levels, scores)]
+
+
+def sharpened(head: ItemHead, states: Tensor, vectors: Tensor) -> Tensor:
+    """Return what the search adds to the scores of items, float32 [batch, items], for states [batch, hidden]."""
+    return (WEIGHT * head(states, vectors)).log_softmax(dim=-1)
 
 
 def leaf_codes(trie: Trie) -> npt.NDArray[np.int64]:

@@ -9,8 +9,8 @@ from types import FrameType
 import uvicorn
 
 from genrec.console import remark
-from genrec.decoding.engines.process import spare_the_collector
 from genrec.errors import ConfigError
+from genrec.processes import spare_the_collector
 from genrec.serving.app import create_app
 from genrec.serving.service import Service
 

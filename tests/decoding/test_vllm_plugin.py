@@ -8,21 +8,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
-from genrec.semantic_ids import Catalogue
-from tests.decoding.worlds import random_codes
+from tests.decoding.test_vllm_masks import CATALOGUE
 
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="there is no vLLM here"),
 ]
 
-SIZES = (5, 4, 3)
-NAMES = [str(row) for row in range(30)]
-CATALOGUE = Catalogue(NAMES, random_codes(SIZES, 30, np.random.default_rng(0)), SIZES, NAMES)
 FIRST = (torch.device("cpu"), False)
 SECOND = (SimpleNamespace(device=torch.device("cpu"), max_num_reqs=4, vocab_size=9, all_token_ids=None),)
 

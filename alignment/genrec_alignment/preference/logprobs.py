@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genrec.decoding.item_scores import WEIGHT
+from genrec.decoding.item_scores import sharpened
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
 from genrec.decoding.trie import Trie
@@ -96,7 +96,7 @@ def _as_wholes(model: HistoryModel, states: Tensor, owner: Tensor, codes: Tensor
         codes: int64 [items, levels].
     """
     assert model.items is not None
-    scores = (WEIGHT * model.items(states, model.item_vectors())).log_softmax(dim=-1)
+    scores = sharpened(model.items, states, model.item_vectors())
     return scores[owner, model.items.rows_of(codes)]
 
 

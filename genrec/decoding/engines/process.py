@@ -9,7 +9,6 @@ What goes to and fro is made by these two processes: arrays, numbers, errors. No
 from __future__ import annotations
 
 import atexit
-import gc
 import itertools
 import multiprocessing
 import os
@@ -31,6 +30,7 @@ from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 from genrec.errors import GenrecError
 from genrec.models.histories import HistoryBatch
+from genrec.processes import spare_the_collector
 
 if TYPE_CHECKING:
     from genrec.decoding.prompts import Prompts
@@ -243,16 +243,6 @@ def work(pipe: Connection, name: str, folder: Path, leaves_a_core: bool, options
             reply(pipe, None, error)
         else:
             reply(pipe, answer, None)
-
-
-def spare_the_collector() -> None:
-    """Take what is there by now from the garbage collector, which would go through all of it again and again.
-
-    With torch those are so many objects that a full collection stops the process for .3 s. It is rare, but a
-    service is there for long. For a process that is about to answer requests, once all is loaded.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def leave_a_core() -> None:
