@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import threading
@@ -129,6 +130,7 @@ def test_one_ends_under_load_and_nothing_is_lost(number: signal.Signals, deploym
         thread.join(60)
     assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     assert not failed
-    kept = [event.event_id for event in open_histories(deployment.store, deployment.run).log()]
+    with contextlib.closing(open_histories(deployment.store, deployment.run)) as histories:
+        kept = [event.event_id for event in histories.log()]
     assert set(acknowledged) <= set(kept)
     assert len(kept) == len(set(kept))

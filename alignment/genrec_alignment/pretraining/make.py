@@ -72,6 +72,7 @@ def make_generator(
     checkpoint = checkpoint_to_resume(run / "generator.partial", settings | inputs, resume, trainer)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.accelerator.wait_for_everyone()  # all have read the best checkpoint before the first one removes it
     forget_teacher(trainer)
     generator = replace(trainer.generator, model=trainer.whole_model())
     if trainer.is_world_process_zero():

@@ -112,6 +112,7 @@ class Tuning:
         checkpoint = checkpoint_to_resume(self._folder(place), self._work(place), resume, trainer)
         started = time.monotonic()
         trainer.train(resume_from_checkpoint=checkpoint)
+        wait_for_all()  # every process has read the best checkpoint before the first one removes it
         state, final = trainer.state, trainer.accelerator.unwrap_model(trainer.model)
         report = {
             "stage": stage.name,

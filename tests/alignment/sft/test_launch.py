@@ -16,6 +16,7 @@ import pytest
 from tests.alignment.conftest import make_planted_run
 from tests.alignment.sft.worlds import make_world, tiny_config
 
+REPOSITORY = Path(__file__).parents[3]
 TOLERANCE = 1e-3  # of a loss: the order of the sums differs, and Adam's first steps are sensitive to it
 
 
@@ -29,10 +30,10 @@ def _launch(folder: Path, run: Path, processes: int, batch_size: int) -> list[fl
         *[sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"],
         *(several if processes > 1 else ["--cpu", "--num_processes", "1"]),
         *["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"],
-        *["-m", "genrec", "tune", "--config", str(file), "--run", str(run), "--json"],
+        *["-m", "tests.alignment.sft.late", "tune", "--config", str(file), "--run", str(run), "--json"],
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr[-20000:]  # torchrun's own words come last, and are many
     assert done.stdout.count("perplexity_after") == 1, "one process reports"
     log = json.loads((run / "generator" / "training_log.json").read_text())["log"]
     return [row["loss"] for row in log if "loss" in row]
