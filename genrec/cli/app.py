@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from genrec import __version__
 from genrec.console import console
 from genrec.errors import GenrecError
+from genrec.processes import keep_freed_memory
 
 # In the order of the help page. Each is a module of genrec.cli with a function register(app).
 VERBS = (
@@ -94,6 +95,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if os.environ["HF_HUB_OFFLINE"] != "0":
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    keep_freed_memory()
     if not app.registered_commands:
         for verb in VERBS:
             importlib.import_module(f"genrec.cli.{verb.replace('-', '_')}").register(app)

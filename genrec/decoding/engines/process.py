@@ -30,7 +30,7 @@ from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 from genrec.errors import GenrecError
 from genrec.models.histories import HistoryBatch
-from genrec.processes import spare_the_collector
+from genrec.processes import keep_freed_memory, spare_the_collector
 
 if TYPE_CHECKING:
     from genrec.decoding.prompts import Prompts
@@ -211,6 +211,7 @@ def work(pipe: Connection, name: str, folder: Path, leaves_a_core: bool, options
         signal.SIGTERM,
     ):  # they come to a whole group, and what was asked is still answered
         signal.signal(number, signal.SIG_IGN)
+    keep_freed_memory()
     if leaves_a_core:
         leave_a_core()
     searches: dict[int, Search] = {}
