@@ -1,6 +1,6 @@
 """Every kind of generator on Amazon Beauty and Sports (2014, 5-core), as the TIGER line of papers measures.
 
-    python benchmarks/generators.py --sasrec               # 2 datasets × 4 models × 3 seeds, SASRec in the same run
+    python benchmarks/generators.py --sasrec               # 2 datasets × 5 models × 3 seeds, SASRec in the same run
     python benchmarks/generators.py --data beauty --model lazy_decoder --seeds 0
     python benchmarks/generators.py --small                # a few minutes, a sample: does it work?
     python benchmarks/generators.py --table                # the table again, from the results file
@@ -21,7 +21,7 @@ import yaml
 from experiments import Job, Sections, merged, read_rows, run_jobs, table
 from published import PUBLISHED
 
-MODELS = ("decoder", "encoder_decoder", "lazy_decoder", "item_head")  # the last: a lazy decoder with one
+MODELS = ("decoder", "encoder_decoder", "lazy_decoder", "item_head", "t5")  # item_head: a lazy decoder with one
 FILES = {"beauty": "Beauty", "sports": "Sports"}
 FIGURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 ROOT = Path(__file__).resolve().parents[1]

@@ -34,7 +34,8 @@ from genrec.data import Dataset
 from genrec.decoding import Recommender
 from genrec.models import DecoderConfig, Events, Generator, build_generator
 from genrec.models.histories import HistoryBatch
-from genrec.models.onerec.base import IGNORED, HistoryModel
+from genrec.models.history_model import IGNORED
+from genrec.models.onerec.base import OneRecBase
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.config import TrainConfig
 from genrec_alignment.pretraining.dropout import add_dropout
@@ -222,7 +223,7 @@ class Training:
 
 def _loss(generator: Generator, config: TrainConfig, device: torch.device) -> Loss:
     codes = torch.from_numpy(np.asarray(generator.catalogue.codes)).long().to(device)
-    if isinstance(generator.model, HistoryModel):
+    if isinstance(generator.model, OneRecBase):
         return HistoryLoss(generator.model, codes, config.label_smoothing)
     return StockLoss(generator, config.label_smoothing, device)
 
@@ -253,7 +254,7 @@ class StockLoss:
 class HistoryLoss:
     """Every item of a window after those before it, with shapes that do not depend on the data."""
 
-    def __init__(self, model: HistoryModel, codes: Tensor, smoothing: float) -> None:
+    def __init__(self, model: OneRecBase, codes: Tensor, smoothing: float) -> None:
         self.model, self.codes, self.smoothing = model, codes, smoothing
         # What each item's codes compete with, made once: 12,000 items and codebooks of 1,024 are 12 MB a level.
         self.legal = [None if mask is None else mask.clone() for mask in model.competitors(codes)]

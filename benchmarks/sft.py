@@ -34,6 +34,7 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from genrec.models import Generator, LanguageConfig, build_generator
+from genrec.processes import keep_freed_memory
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.sft.adapters import enter, hold_frozen_in
 from genrec_alignment.sft.arguments import stage_arguments
@@ -52,6 +53,7 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     logging.set_verbosity_error()
+    keep_freed_memory()  # as every command of genrec does; both trainers gain by it
     torch.set_num_threads(options.threads)
     catalogue = _catalogue()
     rows = _rows(options, catalogue)

@@ -20,23 +20,18 @@ from genrec.models.histories import HistoryBatch
 from genrec.models.onerec.encoder import Memory
 
 if TYPE_CHECKING:
-    from genrec.models.onerec.base import HistoryModel
-
-
-def reads_on(model: HistoryModel) -> bool:
-    """Say whether what a model makes of an event stays as it is when others follow."""
-    return model.reader is None and model.encoder.causal
+    from genrec.models.onerec.base import OneRecBase
 
 
 class EventReader:
     """Reads histories of one batch.
 
     Args:
-        model: one that :func:`reads_on`.
+        model: one that ``reads_causally``.
         batch: the histories, where the model is.
     """
 
-    def __init__(self, model: HistoryModel, batch: HistoryBatch) -> None:
+    def __init__(self, model: OneRecBase, batch: HistoryBatch) -> None:
         self._model, self._batch = model, batch
         self._lengths = batch.mask.sum(dim=1)
 

@@ -1,4 +1,4 @@
-"""Models of the OneRec family under the tree search: the history is read once, and the decoder writes items.
+"""Models that read events under the tree search: the history is read once, and the decoder writes items.
 
 The keys and values that the decoder attends to are made once for each prompt and shared by its beams. BOS stands
 before every item, so the last code of an item and the BOS of the next are run together, two tokens a beam.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache
 
-from genrec.decoding.event_reading import EventReader, reads_on
+from genrec.decoding.event_reading import EventReader
 from genrec.decoding.item_scores import ItemScores
 from genrec.decoding.prefix_cache import PrefixCache
 from genrec.decoding.prefix_reading import read
@@ -19,19 +19,20 @@ from genrec.decoding.prompts import Prompts
 from genrec.decoding.tree_mask import follow, forget, with_itself, without_later
 from genrec.decoding.trie import Trie
 from genrec.models.histories import HistoryBatch
+from genrec.models.onerec.base import OneRecBase
 
 if TYPE_CHECKING:
-    from genrec.models.onerec.base import HistoryModel
+    from genrec.models.history_model import HistoryModel
     from genrec.models.onerec.encoder import Memory
 
 _BOS = 0
 
 
 class HistoryStepper:
-    """Drives an encoder-decoder or a lazy decoder, whose logits are those of one level's codes.
+    """Drives a model that reads events, whose logits are those of one level's codes.
 
     Args:
-        model: a model of the OneRec family.
+        model: an encoder-decoder, a lazy decoder or a T5.
         trie: the catalogue.
         kept: what was computed of earlier histories of this model; None: nothing is kept. Nor is it where the model
             reads a history as a whole.
@@ -49,10 +50,10 @@ class HistoryStepper:
                 f"the model was made for codebooks of {list(model.config.codebook_sizes)} codes, but the"
                 f" catalogue's have {list(codebook_sizes)}"
             )
-        self.model, self.kept = model, kept if reads_on(model) else None
+        self.model, self.kept = model, kept if model.reads_causally else None
         self.offsets = [0] * len(codebook_sizes)
         self.over_children = model.over_catalogue
-        self._items = ItemScores(model, trie) if model.items is not None else None
+        self._items = ItemScores(model, trie) if isinstance(model, OneRecBase) and model.items is not None else None
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +85,10 @@ class HistoryDecoding:
         self._model = model
         sizes = model.config.codebook_sizes
         self._first = [1 + sum(sizes[:level]) for level in range(len(sizes))]
-        self._memory = model.encode(histories) if kept is None else _remembered(model, histories, kept)
+        if kept is not None and isinstance(model, OneRecBase):
+            self._memory = _remembered(model, histories, kept)
+        else:
+            self._memory = model.encode(histories)
         self._cache = DynamicCache()
         self._position = 0
         bos = torch.full((len(histories), 1), _BOS, dtype=torch.int64, device=histories.mask.device)
@@ -120,6 +124,6 @@ class HistoryDecoding:
         return states[:, -tokens[-1].shape[1] :]
 
 
-def _remembered(model: HistoryModel, histories: HistoryBatch, kept: PrefixCache) -> Memory:
+def _remembered(model: OneRecBase, histories: HistoryBatch, kept: PrefixCache) -> Memory:
     reader = EventReader(model, histories)
     return reader.memory(read(reader, reader.prompts, kept))

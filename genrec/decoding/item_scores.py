@@ -18,7 +18,7 @@ from torch import Tensor
 from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
-    from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.base import OneRecBase
     from genrec.models.onerec.item_head import ItemHead
 
 WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 8 adds next to nothing (docs/experiments.md)
@@ -33,7 +33,7 @@ class ItemScores:
         trie: the catalogue; items that the model was not trained on are known by their codes alone.
     """
 
-    def __init__(self, model: HistoryModel, trie: Trie) -> None:
+    def __init__(self, model: OneRecBase, trie: Trie) -> None:
         assert model.items is not None
         self._model = model
         codes = leaf_codes(trie)

@@ -29,7 +29,7 @@ from genrec.decoding.ranking import Sessions
 from genrec.decoding.trie import Trie
 from genrec.decoding.trie_tables import LevelTable
 from genrec.models.histories import HistoryBatch
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.history_model import HistoryModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,15 +11,17 @@ from genrec.models.decoder import DecoderConfig, build_decoder
 from genrec.models.generator import Generator
 from genrec.models.language.config import LanguageConfig
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.models.tiger.config import T5Config
 from genrec.semantic_ids import Catalogue
 
 if TYPE_CHECKING:
     import torch
 
     from genrec.data.features import Features
-    from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.base import OneRecBase
+    from genrec.models.tiger.model import TigerModel
 
-ModelConfig = DecoderConfig | EncoderDecoderConfig | LazyDecoderConfig
+ModelConfig = DecoderConfig | EncoderDecoderConfig | LazyDecoderConfig | T5Config
 
 
 def build_generator(
@@ -41,7 +43,7 @@ def build_generator(
         catalogue: the items it shall generate.
         history_length: how many of a user's latest items it reads.
         session_length: items that are generated together; 1 is point-wise.
-        dropout: kept in the configuration of OneRec models; a decoder gets its own from the trainer.
+        dropout: kept in the configuration of models that read events; a decoder gets its own from the trainer.
         features: what else is read of every event; OneRec models only.
         descriptions: a text of each item, from which SID tokens of a language model start; titles unless told.
         seed: of what is drawn for a language model; the others draw from torch's global state.
@@ -57,6 +59,10 @@ def build_generator(
     from genrec.decoding.trie import Trie
     from genrec.models.onerec.continuations import Continuations
 
+    if isinstance(config, T5Config):
+        return Generator(
+            _build_t5(config, catalogue, history_length, session_length, dropout), catalogue, history_length
+        )
     model = _build_history_model(config, catalogue, history_length, session_length, dropout, features)
     if model.over_catalogue:
         model.continuations = Continuations(Trie.build(catalogue.codes, catalogue.codebook_sizes))
@@ -101,7 +107,7 @@ def _build_history_model(
     session_length: int,
     dropout: float,
     features: Features | None,
-) -> HistoryModel:
+) -> OneRecBase:
     from genrec.models.onerec.configuration import OneRecConfig, OneRecLazyConfig
     from genrec.models.onerec.encoder_decoder import OneRecModel
     from genrec.models.onerec.lazy_decoder import OneRecLazyModel
@@ -119,3 +125,19 @@ def _build_history_model(
     if isinstance(config, EncoderDecoderConfig):
         return OneRecModel(OneRecConfig(**options))
     return OneRecLazyModel(OneRecLazyConfig(**options))
+
+
+def _build_t5(
+    config: T5Config, catalogue: Catalogue, history_length: int, session_length: int, dropout: float
+) -> TigerModel:
+    from genrec.models.tiger.model import TigerConfig, TigerModel
+
+    return TigerModel(
+        TigerConfig(
+            codebook_sizes=list(catalogue.codebook_sizes),
+            history_length=history_length,
+            session_length=session_length,
+            shape=config.model_dump(mode="json"),
+            dropout=dropout,
+        )
+    )

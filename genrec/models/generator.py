@@ -32,8 +32,8 @@ class Generator:
     """A model, its catalogue, and the longest history it was trained on.
 
     Args:
-        model: a Hugging Face causal language model whose vocabulary holds the catalogue's SID tokens, or a model of
-            the OneRec family (:class:`genrec.models.onerec.HistoryModel`).
+        model: a Hugging Face causal language model whose vocabulary holds the catalogue's SID tokens, or a model
+            that reads events (:class:`genrec.models.history_model.HistoryModel`): OneRec's, or TIGER's T5.
         catalogue: the items it can generate.
         history_length: how many of a user's latest items it reads.
         features: what else it reads of every event; OneRec models only.
@@ -191,7 +191,8 @@ def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
     import genrec.models.onerec.encoder_decoder
-    import genrec.models.onerec.lazy_decoder  # noqa: F401 (makes the OneRec models known to the Auto classes)
+    import genrec.models.onerec.lazy_decoder
+    import genrec.models.tiger.model  # noqa: F401 (makes the models known to the Auto classes)
 
     events = hasattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "feature_names")
     kind = AutoModel if events else AutoModelForCausalLM

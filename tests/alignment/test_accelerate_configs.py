@@ -13,7 +13,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 
 from genrec.cli.common import section_kinds
 from genrec.config import load_settings
-from genrec.models.onerec import HistoryModel
+from genrec.models.onerec import OneRecBase
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "alignment" / "recipes" / "accelerate").glob("*.yaml"))
@@ -62,7 +62,7 @@ def test_fsdp_wraps_the_blocks_of_our_models_and_writes_whole_checkpoints(monkey
     plugin = FullyShardedDataParallelPlugin()
     assert plugin.fsdp_version == 2
     assert plugin.state_dict_type.name == "FULL_STATE_DICT"
-    assert sorted(plugin.transformer_cls_names_to_wrap) == sorted(HistoryModel._no_split_modules)
+    assert sorted(plugin.transformer_cls_names_to_wrap) == sorted(OneRecBase._no_split_modules)
 
 
 def test_deepspeed_divides_gradients_and_optimizer_only() -> None:

@@ -25,6 +25,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "encoder_decoder": _ENCODER | {"causal_encoder": True},
     "lazy_decoder": _SHAPE | {"kind": "lazy_decoder", "layers": 2},
     "item_head": _ENCODER | {"causal_encoder": True, "item_head": True},
+    "t5": {"kind": "t5", "hidden_size": 32, "intermediate_size": 64, "heads": 2, "head_size": 16, "layers": 1},
 }
 QUICK: dict[str, Any] = {
     "history_length": 6,

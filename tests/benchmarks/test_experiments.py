@@ -72,7 +72,7 @@ def _is_valid(sections: dict[str, Any], file: Path) -> None:
     load_settings(section_kinds(), file)
 
 
-@pytest.mark.parametrize("model", ["sasrec", "decoder", "encoder_decoder", "lazy_decoder"])
+@pytest.mark.parametrize("model", ["sasrec", "decoder", "encoder_decoder", "lazy_decoder", "t5"])
 def test_settings_of_generators_are_valid(load: Any, tmp_path: Path, model: str) -> None:
     (tmp_path / "Sports.seq.txt").write_text("u a b c\n")
     (tmp_path / "Sports.items.tsv").write_text("item_id\ttitle\n")

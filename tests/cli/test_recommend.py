@@ -17,6 +17,7 @@ from genrec.data import Dataset
 from genrec.data.features import Features
 from genrec.models import DecoderConfig, LanguageConfig, ModelConfig, build_generator
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.models.tiger.config import T5Config
 from genrec.runs import new_artifact
 from genrec.semantic_ids import Catalogue
 from tests.decoding.worlds import random_codes
@@ -27,6 +28,7 @@ CONFIGS: dict[str, ModelConfig] = {
     "decoder": DecoderConfig(hidden_size=8, intermediate_size=8, layers=1, heads=2),
     "encoder_decoder": EncoderDecoderConfig(**SHAPE),
     "lazy_decoder": LazyDecoderConfig(**SHAPE),
+    "t5": T5Config(**SHAPE, layers=1, head_size=4),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,16 +14,18 @@ from transformers.cache_utils import DynamicCache
 from genrec.decoding import TreeBeamSearch, Trie
 from genrec.models import Events, HistoryBatch
 from genrec.models.histories import batch_histories
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.history_model import HistoryModel
 from genrec.models.onerec.configuration import OneRecConfig, OneRecLazyConfig
 from genrec.models.onerec.encoder_decoder import OneRecModel
 from genrec.models.onerec.lazy_decoder import OneRecLazyModel
+from genrec.models.tiger.model import TigerConfig, TigerModel
 from genrec.semantic_ids.vocabulary import SIDVocabulary
 from tests.decoding.worlds import NEAR, World, random_codes, random_prompts
 
-HISTORY_KINDS = ("onerec", "onerec_lazy")
+HISTORY_KINDS = ("onerec", "onerec_lazy", "t5")
 KINDS = ("qwen3", "gpt2", *HISTORY_KINDS)
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "heads": 4}
+T5_SHAPE = SHAPE | {"layers": 2, "head_size": 6}
 
 
 class SessionWorld(Protocol):
@@ -81,7 +83,7 @@ class CausalSessions:
 
 @dataclass
 class HistorySessions:
-    """A model of the OneRec family: BOS before every item, and a softmax over each level's codes."""
+    """A model that reads events: BOS before every item, and a softmax over each level's codes."""
 
     model: HistoryModel
     codes: np.ndarray
@@ -124,15 +126,17 @@ class HistorySessions:
 
 
 def history_model(kind: str, sizes: tuple[int, ...], seed: int, session: int = 4, items: int = 0) -> HistoryModel:
-    """Return a random model of the OneRec family, in evaluation mode, with scores well spread out."""
+    """Return a random model that reads events, in evaluation mode, with scores well spread out."""
     torch.manual_seed(seed)
-    options = {
+    options: dict[str, Any] = {
         "codebook_sizes": sizes,
         "items": items,
         "session_length": session,
         "shape": SHAPE,
         "initializer_range": 0.3,
     }
+    if kind == "t5":
+        return TigerModel(TigerConfig(**options | {"shape": T5_SHAPE, "items": 0})).eval()
     if kind == "onerec":
         return OneRecModel(OneRecConfig(**options)).eval()
     return OneRecLazyModel(OneRecLazyConfig(**options)).eval()

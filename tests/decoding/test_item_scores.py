@@ -10,7 +10,7 @@ from genrec.decoding import TreeBeamSearch, Trie
 from genrec.decoding.item_scores import WEIGHT, ItemScores
 from genrec.decoding.ranking import Ranking
 from genrec.models import HistoryBatch, build_generator
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.models.onerec.item_head import ItemHead
 from genrec.models.onerec.presets import Shape
@@ -35,7 +35,7 @@ def world(kind: str) -> tuple[HistorySessions, np.ndarray]:
     codes = random_codes(SIZES, 40, np.random.default_rng(5))
     made = build_generator(KINDS[kind], Catalogue(NAMES, codes, SIZES, NAMES), 4)
     model = made.model.eval()
-    assert isinstance(model, HistoryModel)
+    assert isinstance(model, OneRecBase)
     prompts = made.prompts(HISTORIES)
     assert isinstance(prompts, HistoryBatch)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def test_the_search_adds_both_scores(kind: str) -> None:
             np.testing.assert_allclose(found.scores[row], np.sort(codes + heads[row])[::-1], atol=2e-4)
 
 
-def head_of(model: HistoryModel) -> ItemHead:
+def head_of(model: OneRecBase) -> ItemHead:
     assert model.items is not None
     return model.items
 

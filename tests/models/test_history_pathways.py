@@ -17,7 +17,7 @@ from genrec.data.categories import Liked, Words
 from genrec.data.features import Features
 from genrec.errors import ConfigError
 from genrec.models import Events, Generator, build_generator
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.models.onerec.history.places import newest
 from genrec.semantic_ids import Catalogue
@@ -160,7 +160,7 @@ def test_it_is_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     generator = generator_of(kind)
     generator.save_pretrained(tmp_path)
     again = Generator.from_pretrained(tmp_path, device="cpu")
-    assert isinstance(again.model, HistoryModel)
+    assert isinstance(again.model, OneRecBase)
     long = history(*[(item % ITEMS, 1 + item % 2) for item in range(30)])
     assert torch.equal(keys(generator, long, history()), keys(again, long, history()))
     assert again.condenser is not None

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel
 
-from genrec.models.onerec import HistoryModel
+from genrec.models.onerec import OneRecBase
 from genrec.models.onerec.moe import SparseMoE, expert_loads, update_balance
 from tests.models.tiny_models import SHAPES, loss_of, random_histories, random_sessions, tiny_model
 
@@ -72,7 +72,7 @@ def test_a_fresh_process_gives_the_same_losses(tmp_path: Path) -> None:
     assert done.stdout.split() == [type(tiny_model(name)).__name__ for name in sorted(SHAPES)]
 
 
-def _gradients(model: HistoryModel) -> dict[str, torch.Tensor]:
+def _gradients(model: OneRecBase) -> dict[str, torch.Tensor]:
     torch.manual_seed(5)
     model.zero_grad()
     loss_of(model, random_histories([4, 6]), random_sessions(2, 1, 2))[0].backward()

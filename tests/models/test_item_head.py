@@ -13,7 +13,7 @@ from torch import nn
 from genrec.errors import ConfigError
 from genrec.models import Generator, HistoryBatch, build_generator
 from genrec.models.onerec import item_head
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
 from genrec.models.onerec.item_head import ItemHead
 from genrec.semantic_ids import Catalogue
@@ -30,10 +30,10 @@ def generator(kind: str = "encoder_decoder") -> Generator:
     return build_generator(config, Catalogue(NAMES, CODES, (3, 3), NAMES), 4)
 
 
-def model_of(made: Generator) -> tuple[HistoryModel, ItemHead, nn.Embedding]:
+def model_of(made: Generator) -> tuple[OneRecBase, ItemHead, nn.Embedding]:
     """The model, its head, and its table of items."""
     model = made.model.eval()
-    assert isinstance(model, HistoryModel)
+    assert isinstance(model, OneRecBase)
     assert model.items is not None
     assert model.events.items is not None
     return model, model.items, model.events.items

@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from genrec.models.histories import HistoryBatch
-from genrec.models.onerec import HistoryModel, OneRecLazyModel, OneRecModel
+from genrec.models.onerec import OneRecBase, OneRecLazyModel, OneRecModel
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig, MoEConfig
 from genrec.models.onerec.configuration import OneRecConfig, OneRecLazyConfig
 from genrec.models.onerec.presets import Shape
@@ -36,7 +36,7 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def tiny_model(name: str, items: int = 3, dropout: float = 0.0, seed: int = 0) -> HistoryModel:
+def tiny_model(name: str, items: int = 3, dropout: float = 0.0, seed: int = 0) -> OneRecBase:
     """A model of ``SHAPES`` for sessions of ``items``, in evaluation mode; weights large enough to matter."""
     torch.manual_seed(seed)
     shape = SHAPES[name]
@@ -76,7 +76,7 @@ def random_sessions(batch: int, tasks: int, items: int, seed: int = 1) -> Tensor
 
 
 def loss_of(
-    model: HistoryModel, history: HistoryBatch, targets: Tensor, visible: Tensor | None = None
+    model: OneRecBase, history: HistoryBatch, targets: Tensor, visible: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The loss and the losses of the levels."""
     out = model(history.codes, history.rows, history.features, history.mask, targets, visible)
@@ -92,7 +92,7 @@ def row_of(history: HistoryBatch, row: int, events: int) -> HistoryBatch:
 
 
 @torch.no_grad()
-def step_by_step(model: HistoryModel, history: HistoryBatch, session: Tensor) -> Tensor:
+def step_by_step(model: OneRecBase, history: HistoryBatch, session: Tensor) -> Tensor:
     """Negative log-probabilities of one session's codes [items, levels], one token at a time."""
     memory, cache, position = model.encode(history), DynamicCache(), 0
     first = [1, 1 + SIZES[0], 1 + SIZES[0] + SIZES[1]]

@@ -62,7 +62,7 @@ class TaskRows(NextTokens):
         return len(self.tasks)
 
     def batch(self, rows: Sequence[int], epoch: int) -> dict[str, Tensor]:
-        """Return what :class:`genrec.models.onerec.HistoryModel` takes."""
+        """Return what :class:`genrec.models.history_model.HistoryModel` takes."""
         self.tasks.epoch = epoch
         return self.tasks(rows)
 

@@ -21,7 +21,8 @@ from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
 from genrec.decoding.trie import Trie
 from genrec.models.histories import Events, HistoryBatch
-from genrec.models.onerec.base import IGNORED, HistoryModel
+from genrec.models.history_model import IGNORED, HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec.models.onerec.continuations import Continuations
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ def history_log_probabilities(model: HistoryModel, histories: HistoryBatch, code
         for level, legal in enumerate(model.competitors(written))
     ]
     total = torch.stack(levels).sum(dim=0)
-    if model.items is not None:
+    if isinstance(model, OneRecBase) and model.items is not None:
         owner = real.nonzero()[:, 0]
         total = total + _as_wholes(model, model.newest(memory)[:, 0], owner, written)
     return torch.zeros(real.shape, device=real.device).masked_scatter(real, total)
 
 
-def _as_wholes(model: HistoryModel, states: Tensor, owner: Tensor, codes: Tensor) -> Tensor:
+def _as_wholes(model: OneRecBase, states: Tensor, owner: Tensor, codes: Tensor) -> Tensor:
     """Return what an item head adds to the score of items, float32 [items].
 
     It is the figure of a leaf in :class:`genrec.decoding.item_scores.ItemScores`.

@@ -18,6 +18,7 @@ from pydantic import (
 from genrec.config import Section
 from genrec.models.decoder import DecoderConfig
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.models.tiger.config import T5Config
 from genrec_alignment.teacher.config import TeacherConfig
 
 
@@ -28,7 +29,8 @@ def _kind_of(raw: Any) -> str:
 AnyModelConfig = Annotated[
     Annotated[DecoderConfig, Tag("decoder")]
     | Annotated[EncoderDecoderConfig, Tag("encoder_decoder")]
-    | Annotated[LazyDecoderConfig, Tag("lazy_decoder")],
+    | Annotated[LazyDecoderConfig, Tag("lazy_decoder")]
+    | Annotated[T5Config, Tag("t5")],
     Discriminator(_kind_of),
 ]
 
@@ -101,9 +103,9 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _target_fits_the_model(self) -> TrainConfig:
-        if self.target == "session" and self.model.kind == "decoder":
+        if self.target == "session" and self.model.kind in ("decoder", "t5"):
             raise ValueError("target: session needs model.kind encoder_decoder or lazy_decoder")
-        if self.teacher is not None and self.model.kind == "decoder":
+        if self.teacher is not None and self.model.kind in ("decoder", "t5"):
             raise ValueError("teacher needs model.kind encoder_decoder or lazy_decoder")
         if self.target == "item" and self.session != SessionConfig():
             raise ValueError("session is for target: session, and target is item")

@@ -21,6 +21,7 @@ from genrec.data.features import Features
 from genrec.errors import ArtifactError, ConfigError, MissingPackageError
 from genrec.models import DecoderConfig, Generator, build_generator
 from genrec.models.onerec.history.inputs import fit_features
+from genrec.models.tiger.config import T5Config
 from genrec.runs import Manifest, is_current, new_artifact, open_artifact
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.pretraining.arguments import training_arguments
@@ -154,7 +155,9 @@ def _trainer(
 
 
 def _features(config: TrainConfig, dataset: Dataset) -> Features | None:
-    return None if isinstance(config.model, DecoderConfig) else fit_features(dataset, config.model.history)
+    return (
+        None if isinstance(config.model, DecoderConfig | T5Config) else fit_features(dataset, config.model.history)
+    )
 
 
 def _write(

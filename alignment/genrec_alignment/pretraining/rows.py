@@ -12,6 +12,7 @@ from genrec.data import Dataset
 from genrec.errors import DataError
 from genrec.models import DecoderConfig, Generator
 from genrec.models.onerec.config import LazyDecoderConfig
+from genrec.models.tiger.config import T5Config
 from genrec.processes import is_main_process
 from genrec_alignment.pretraining.config import AnyModelConfig, TrainConfig
 from genrec_alignment.pretraining.item_tasks import ItemWindows, NextItems
@@ -60,7 +61,7 @@ def training_rows(
 
 def reads_causally(model: AnyModelConfig) -> bool:
     """Say whether no event of a history looks at newer ones, so that every item of a window can be a target."""
-    if isinstance(model, DecoderConfig):
-        return True
+    if isinstance(model, DecoderConfig | T5Config):
+        return isinstance(model, DecoderConfig)
     whole = model.history.compression is not None or model.history.pathways is not None
     return not whole and (isinstance(model, LazyDecoderConfig) or model.causal_encoder)

@@ -7,7 +7,7 @@ import torch
 
 from genrec.data import Dataset
 from genrec.models import Generator
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 
 
 def blank_unseen_items(generator: Generator, dataset: Dataset) -> None:
@@ -20,7 +20,7 @@ def blank_unseen_items(generator: Generator, dataset: Dataset) -> None:
         dataset: what it will be trained on.
     """
     model = generator.model
-    if not isinstance(model, HistoryModel) or model.events.items is None:
+    if not isinstance(model, OneRecBase) or model.events.items is None:
         return
     seen = np.concatenate([*dataset.sequences.part("train"), np.zeros(0, np.int32)])
     unseen = np.setdiff1d(np.arange(len(generator.catalogue)), seen)

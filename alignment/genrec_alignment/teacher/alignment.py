@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genrec.models.contrast import entity_infonce
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec_alignment.teacher.config import TeacherConfig
 
 HEAD = "teacher_head"  # the model's attribute while it is trained, so that checkpoints have it
@@ -31,7 +31,7 @@ class TeacherAlignment:
 
     def __init__(
         self,
-        model: HistoryModel,
+        model: OneRecBase,
         vectors: npt.NDArray[np.float32],
         owners: npt.NDArray[np.int64],
         config: TeacherConfig,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrec.data import Dataset
-from genrec.models.onerec.base import HistoryModel
+from genrec.models.onerec.base import OneRecBase
 from genrec_alignment.pretraining.tasks import Tasks
 from genrec_alignment.teacher.alignment import TeacherAlignment
 from genrec_alignment.teacher.config import TeacherConfig
@@ -32,7 +32,7 @@ def add_teacher(trainer: HistoryTrainer, config: TeacherConfig, dataset: Dataset
     offsets = dataset.sequences.offsets
     owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     model = trainer.generator.model
-    assert isinstance(model, HistoryModel)
+    assert isinstance(model, OneRecBase)
     assert isinstance(trainer.rows, Tasks)
     trainer.teacher = TeacherAlignment(model, vectors, owners, config)
     trainer.rows.users_of = trainer.teacher.users

@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.base import OneRecBase
     from genrec.models.onerec.encoder_decoder import OneRecModel
     from genrec.models.onerec.lazy_decoder import OneRecLazyModel
 
-__all__ = ["HistoryModel", "OneRecLazyModel", "OneRecModel"]
+__all__ = ["OneRecBase", "OneRecLazyModel", "OneRecModel"]
 
 _LAZY = {
-    "HistoryModel": "genrec.models.onerec.base",
+    "OneRecBase": "genrec.models.onerec.base",
     "OneRecModel": "genrec.models.onerec.encoder_decoder",
     "OneRecLazyModel": "genrec.models.onerec.lazy_decoder",
 }

@@ -9,14 +9,14 @@ from __future__ import annotations
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from genrec.models.onerec.base import HistoryModel, shape_of
+from genrec.models.onerec.base import OneRecBase, shape_of
 from genrec.models.onerec.config import LazyDecoderConfig
 from genrec.models.onerec.configuration import OneRecLazyConfig
 from genrec.models.onerec.decoder import DecoderLayer
 from genrec.models.onerec.encoder import Encoder, SharedMemory
 
 
-class OneRecLazyModel(HistoryModel):
+class OneRecLazyModel(OneRecBase):
     """The lazy decoder.
 
     Args:

@@ -13,7 +13,7 @@ from genrec.errors import ConfigError, suggest
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig, MoEConfig
 
 if TYPE_CHECKING:
-    from genrec.models.onerec.base import HistoryModel
+    from genrec.models.onerec.base import OneRecBase
 
 Shape: TypeAlias = EncoderDecoderConfig | LazyDecoderConfig
 
@@ -99,7 +99,7 @@ def count_parameters(shape: Shape, codebook_sizes: tuple[int, ...] = (8192, 8192
     return ParameterCount(sum(sizes.values()), table, head, idle)
 
 
-def build_on_meta(shape: Shape, codebook_sizes: tuple[int, ...]) -> HistoryModel:
+def build_on_meta(shape: Shape, codebook_sizes: tuple[int, ...]) -> OneRecBase:
     """Return a model of the shape without weights, items or features: for counting."""
     import torch
 

@@ -176,6 +176,12 @@ def test_other_ways_run(run: Path, changed: dict[str, object]) -> None:
         },
         {"kind": "lazy_decoder", **SHAPE, "context_layers": 1, "softmax": "catalogue"},
         {"kind": "lazy_decoder", **SHAPE, "context_layers": 1, "item_head": True},
+        {
+            "kind": "t5",
+            **{name: SHAPE[name] for name in ("hidden_size", "intermediate_size", "heads")},
+            "layers": 1,
+            "head_size": 8,
+        },
     ],
 )
 def test_models_that_read_events_learn_preferences_too(run: Path, model: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ import torch
 from genrec.decoding import Recommender, TreeBeamSearch, Trie
 from genrec.models import DecoderConfig, Generator, build_generator
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
+from genrec.models.tiger.config import T5Config
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.preference.logprobs import causal_log_probabilities, log_probabilities
 from tests.decoding.worlds import World, random_prompts
@@ -21,6 +22,7 @@ SHAPES = {
     "decoder": DecoderConfig(**SHAPE),
     "encoder_decoder": EncoderDecoderConfig(**SHAPE),
     "lazy_decoder": LazyDecoderConfig(**SHAPE, context_layers=1),
+    "t5": T5Config(**SHAPE, layers=2, head_size=6),
     "over_catalogue": LazyDecoderConfig(**SHAPE, context_layers=1, softmax="catalogue"),
 }
 SINGLE = {**SHAPES, "item_head": EncoderDecoderConfig(**SHAPE, causal_encoder=True, item_head=True)}
