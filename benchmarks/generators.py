@@ -27,7 +27,7 @@ FIGURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_USERS = 1500
 SMALL: Sections = {
-    "tokenize": {"encoders": {"text": {"weight": 0}}, "collisions": {"max_group": 2000}},
+    "tokenize": {"encoders": {"text": {"weight": 0}, "behavior": {"weight": 1}}, "collisions": {"max_group": 2000}},
     "train": {"epochs": 1, "validate_every": 1, "validation_users": 100, "history_length": 20},
     "evaluate": {"max_users": 200},
 }
