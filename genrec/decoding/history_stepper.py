@@ -95,7 +95,7 @@ class HistoryDecoding:
         self._seen = torch.ones((len(histories), 1, 1), dtype=torch.bool, device=bos.device)
         states = self._run([bos], [self._seen])
         self.logits = model.logits(states, 0)
-        self.wholes = items(model.newest(self._memory)[:, 0]) if items is not None else None
+        self.wholes = items.after(self._memory) if items is not None else None
 
     def extend(self, origin: torch.Tensor, codes: torch.Tensor, level: int) -> torch.Tensor:
         """Run one code of every beam, float [batch, width, codes of the next level]."""

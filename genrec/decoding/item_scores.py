@@ -19,6 +19,7 @@ from genrec.decoding.trie import Trie
 
 if TYPE_CHECKING:
     from genrec.models.onerec.base import OneRecBase
+    from genrec.models.onerec.encoder import Memory
     from genrec.models.onerec.item_head import ItemHead
 
 WEIGHT = 2.0  # of the head's logits; on Beauty 2 % better than 1, and 8 adds next to nothing (docs/experiments.md)
@@ -42,6 +43,10 @@ class ItemScores:
         spans = [np.diff(level.leaves) for level in trie.levels[:-1]]
         self._nodes = [torch.from_numpy(np.repeat(np.arange(len(span)), span)) for span in spans]
         self._counts = [len(span) for span in spans]
+
+    def after(self, memory: Memory) -> list[Tensor]:
+        """Return what nodes add to a score after histories; see :meth:`__call__`."""
+        return self(self._model.newest(memory)[:, 0])
 
     def __call__(self, states: Tensor) -> list[Tensor]:
         """Return what each level's nodes add to a score, float32 [batch, nodes + 1]; "nowhere" adds 0.

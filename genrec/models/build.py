@@ -57,7 +57,7 @@ def build_generator(
     import torch
 
     from genrec.decoding.trie import Trie
-    from genrec.models.onerec.continuations import Continuations
+    from genrec.models.continuations import Continuations
 
     if isinstance(config, T5Config):
         return Generator(

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
+from genrec.models.continuations import Continuations, code_loss
 from genrec.models.histories import HistoryBatch
-from genrec.models.onerec.continuations import Continuations, code_loss
 
 IGNORED = -100  # where there is no target
 
@@ -134,15 +134,6 @@ class HistoryModel(PreTrainedModel):
 
     def logits(self, states: Tensor, level: int) -> Tensor:
         """Return the scores of a level's codes, [..., codes], for normalised states [..., hidden]."""
-        raise NotImplementedError
-
-    def newest(self, memory: Any, visible: Tensor | None = None) -> Tensor:
-        """Return what was made of the newest event that each task sees, [batch, tasks, hidden].
-
-        Args:
-            memory: of the histories.
-            visible: int64 [batch, tasks], how many events each task may see; None: one task, which sees all.
-        """
         raise NotImplementedError
 
     def whole_loss(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from genrec.decoding import Recommender
 from genrec.decoding.trie import Trie
 from genrec.models import build_generator
+from genrec.models.continuations import Continuations, code_loss
 from genrec.models.onerec.config import EncoderDecoderConfig, LazyDecoderConfig
-from genrec.models.onerec.continuations import Continuations, code_loss
 from genrec.semantic_ids import Catalogue
 
 SIZES = (4, 3, 5)

@@ -20,9 +20,9 @@ from transformers.utils import ModelOutput
 
 from genrec.decoding.trie import Trie
 from genrec.models import Events, Generator
+from genrec.models.continuations import Continuations
 from genrec.models.histories import HistoryBatch
 from genrec.models.history_model import IGNORED, HistoryModel
-from genrec.models.onerec.continuations import Continuations
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.preference.logprobs import causal_log_probabilities, history_log_probabilities
 from genrec_alignment.sft.adapters import enter

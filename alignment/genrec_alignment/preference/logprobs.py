@@ -20,10 +20,10 @@ from genrec.decoding.item_scores import sharpened
 from genrec.decoding.prompts import PromptBatch, Prompts, batch_prompts
 from genrec.decoding.support import additive_masks, check_model, positions_of, vocabulary_size_of
 from genrec.decoding.trie import Trie
+from genrec.models.continuations import Continuations
 from genrec.models.histories import Events, HistoryBatch
 from genrec.models.history_model import IGNORED, HistoryModel
 from genrec.models.onerec.base import OneRecBase
-from genrec.models.onerec.continuations import Continuations
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

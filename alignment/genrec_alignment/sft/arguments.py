@@ -74,5 +74,5 @@ def precision_of(config: TuneConfig) -> torch.dtype:
 def _multiplies_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    # AVX-512's instructions multiply 2.6 times as fast as float32 (benchmarks/sft.py), AMX's more than that.
+    # AVX-512 multiplies it 2 to 2.6 times as fast as float32 (the floors of benchmarks/sft.py), AMX faster still.
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

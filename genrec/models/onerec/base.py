@@ -127,7 +127,12 @@ class OneRecBase(HistoryModel):
         return (self.newest(memory, visible)[:, :, None] * (tokens == 0)[..., None]).flatten(1, 2)
 
     def newest(self, memory: Memory, visible: Tensor | None = None) -> Tensor:
-        """Return what the encoder made of the newest event; see :meth:`HistoryModel.newest`."""
+        """Return what the encoder made of the newest event that each task sees, [batch, tasks, hidden].
+
+        Args:
+            memory: of the histories.
+            visible: int64 [batch, tasks], how many events each task may see; None: one task, which sees all.
+        """
         places = torch.arange(memory.mask.shape[1], device=memory.mask.device)  # padding may stand anywhere
         at = (memory.mask * places).amax(dim=1, keepdim=True) if visible is None else visible
         return memory.states.gather(1, at[..., None].expand(-1, -1, memory.states.shape[-1]))

@@ -186,11 +186,11 @@ def test_other_ways_run(run: Path, changed: dict[str, object]) -> None:
 )
 def test_models_that_read_events_learn_preferences_too(run: Path, model: dict[str, object]) -> None:
     make_generator(TrainConfig.model_validate(TRAIN | {"model": model, "epochs": 1, "validate_every": 1}), run, 0)
-    rate = 1e-3 if model["kind"] == "t5" else 3e-3  # T5 moves further in a step
+    rate = 3e-4 if model["kind"] == "t5" else 3e-3  # T5 moves further in a step
     make_alignment(settings(learning_rate=rate), run, 0)
     report = json.loads((run / "align" / "results.json").read_text(encoding="utf-8"))["rounds"][1]
     losses = [row["preference_loss"] for row in report["training"]["log"] if "preference_loss" in row]
-    assert losses[0] == pytest.approx(math.log(2), abs=1e-3 if rate > 1e-3 else 5e-3)  # a mean of the first steps
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-3)
     assert losses[-1] < 0.6
 
 
