@@ -81,7 +81,7 @@ def _options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", nargs="*", choices=MODELS, help="generators; all, or with --small one")
     parser.add_argument("--baseline", nargs="*", choices=(*QUICK, *TRAINED), help="all, or with --small the quick")
     parser.add_argument("--seeds", nargs="+", type=int, help="0 1 2, or with --small 0")
-    parser.add_argument("--tries", type=int, default=1, help="settings tried of each trained baseline, 1 to 4")
+    parser.add_argument("--tries", type=int, default=1, help="settings tried of each trained baseline")
     parser.add_argument("--table", action="store_true", help="only write the page")
     parser.add_argument("--data-folder", type=Path, default=ROOT.parent / "shared" / "data" / "amazon2014")
     parser.add_argument("--folder", type=Path, help="runs/benchmark-small or runs/benchmark-full unless told")

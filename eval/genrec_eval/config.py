@@ -65,9 +65,8 @@ class EvaluateConfig(Section):
     tries: int = Field(
         1,
         ge=1,
-        le=4,
         description="Settings tried of each trained baseline, of which the best on the validation part is kept: "
-        "those below, then dropout .5, learning rate .001, and both.",
+        "those below, then what optuna proposes for dropout and learning rate.",
     )
     beams: int | None = Field(None, ge=1, description="Beams of the generator; none: its own default.")
     batch_size: int = Field(64, ge=1, description="Histories a batch.")

@@ -1,12 +1,15 @@
 """Fitted baselines, kept in the run folder, so that the next evaluation uses them again.
 
 ``run/baselines/NAME/`` is an artefact: ``fitted.json`` (parameters, what was tried, seconds) and, where reading
-is quicker than fitting, ``arrays.safetensors``.
+is quicker than fitting, ``arrays.safetensors``. ``run/baselines/NAME.search/`` is there while settings of a trained
+one are searched: what was tried by then.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,9 @@ from genrec import __version__
 from genrec.data import Dataset
 from genrec.runs import is_current, new_artifact
 from genrec_eval.baselines.base import Baseline
-from genrec_eval.baselines.tuning import Fitted, build, fit_best, settings_to_try
-from genrec_eval.config import BaselineName, EvaluateConfig
+from genrec_eval.baselines.search import SPACE
+from genrec_eval.baselines.tuning import Fitted, build, first_settings, fit_best
+from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
 
 FOLDER, KIND = "baselines", "baseline"
 _FITTED, _ARRAYS = "fitted.json", "arrays.safetensors"
@@ -37,12 +41,14 @@ def fit_or_reuse(
         dataset: its folder's parent is the run folder.
         config: the settings.
         seed: of what is trained, and of the validation sample.
-        force: fit again whatever is there.
+        force: fit again whatever is there, but for settings tried by a search that was cut off.
     """
     path = dataset.path.parent / FOLDER / name
+    searched = {"tries": config.tries, "space": SPACE} if name in TRAINED and config.tries > 1 else {}
     settings: dict[str, Any] = {
         "name": name,
-        "settings": settings_to_try(name, config),
+        "settings": first_settings(name, config),
+        **searched,
         "exclude_seen": config.exclude_seen,
         "seed": seed,
         "genrec": __version__,
@@ -51,13 +57,17 @@ def fit_or_reuse(
     if not force and is_current(path, KIND, settings, inputs):
         return _read(path, name, dataset, config, seed)
     started = time.monotonic()
-    fitted = fit_best(name, dataset, config, seed)
-    seconds = round(time.monotonic() - started, 3)
+    search = path.with_name(f"{name}.search")
+    work = json.dumps([settings, inputs], sort_keys=True).encode()
+    fitted = fit_best(name, dataset, config, seed, search / hashlib.sha256(work).hexdigest()[:16])
+    before = sum(row.get("seconds", 0.0) for row in fitted.tried)  # of a search that was cut off
+    seconds = round(max(time.monotonic() - started, before), 3)
     with new_artifact(path, KIND, settings, inputs, seed) as draft:
         if arrays := fitted.baseline.arrays():
             save_file(arrays, draft.path / _ARRAYS)
         about = {"parameters": fitted.parameters, "tried": fitted.tried, "seconds": seconds}
         (draft.path / _FITTED).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(search, ignore_errors=True)
     return fitted, seconds
 
 

@@ -1,29 +1,31 @@
 """Fit a baseline with the parameters that are best on the validation part, so that none is left weak.
 
-The budget is stated: the quick methods try their whole grid, the trained ones (``TRAINED``) the first
-``evaluate.tries`` of their settings, of which the first are those of the configuration. What was tried, and what
-it came to, stands in ``results.json``.
+The budget is stated: the quick methods try their whole grid, the trained ones (``TRAINED``) as many settings as
+``evaluate.tries`` says, those of the configuration first and then what optuna proposes. What was tried, and what it
+came to, stands in ``results.json``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from genrec.console import track
-from genrec.data import Dataset
+from genrec.console import remark, track
+from genrec.data import Dataset, Examples
 from genrec_eval.baselines.base import Baseline
 from genrec_eval.baselines.ease import Ease
 from genrec_eval.baselines.factors import BprMf, Ials
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
 from genrec_eval.baselines.popularity import Popularity
+from genrec_eval.baselines.search import SPACE, Parameters, Tried, propose
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.validation import VALIDATION_USERS, sample_examples, validation_ndcg
 from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
-
-Parameters = dict[str, Any]
 
 _CLASSES: dict[str, Callable[..., Baseline]] = {
     "popularity": Popularity,
@@ -44,12 +46,6 @@ _GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "ials": {"alpha": (2.0, 10.0, 40.0), "regularization": (0.01, 0.1)},
     "bpr_mf": {"learning_rate": (0.02, 0.05), "regularization": (0.01, 0.05)},
 }
-# What is tried after the configuration's own settings, in this order.
-_NEXT: tuple[Parameters, ...] = (
-    {"dropout": 0.5},
-    {"learning_rate": 1e-3},
-    {"dropout": 0.5, "learning_rate": 1e-3},
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,8 @@ class Fitted:
     Args:
         baseline: fitted.
         parameters: its parameters.
-        tried: for each setting, its ``parameters`` and validation ``ndcg@10``; empty where nothing was chosen.
+        tried: for each setting, its ``parameters`` and validation ``ndcg@10``, of trained ones the ``seconds``; empty
+            where nothing was chosen.
     """
 
     baseline: Baseline
@@ -67,7 +64,9 @@ class Fitted:
     tried: list[dict[str, Any]]
 
 
-def fit_best(name: BaselineName, dataset: Dataset, config: EvaluateConfig, seed: int) -> Fitted:
+def fit_best(
+    name: BaselineName, dataset: Dataset, config: EvaluateConfig, seed: int, folder: Path | None = None
+) -> Fitted:
     """Return a fitted baseline with what was chosen and tried.
 
     Every setting is fitted on ``train`` and scored by NDCG@10 on ``valid`` (a random 2,000 examples where there
@@ -78,13 +77,20 @@ def fit_best(name: BaselineName, dataset: Dataset, config: EvaluateConfig, seed:
         dataset: where it learns and is chosen; ``test`` is not looked at.
         config: the settings of the trained baselines, the budget, and whether seen items are left out.
         seed: the seed of what is trained and of the sample.
+        folder: where trained ones keep what was tried, to go on after an interruption; None keeps nothing.
+
+    Raises:
+        MissingPackageError: if several settings of a trained one are asked for without optuna.
     """
-    choices = settings_to_try(name, config)
+    choices = first_settings(name, config)
     valid = sample_examples(dataset.examples("valid"), VALIDATION_USERS, seed)
+    if name in TRAINED and config.tries > 1 and len(valid):
+        with TemporaryDirectory() as passing:
+            return _search(name, choices[0], dataset, config, seed, valid, Tried(folder or Path(passing)))
     if len(choices) == 1 or not len(valid):
         return Fitted(build(name, choices[0], config).fit(dataset, seed), choices[0], [])
     best, tried = None, []
-    for parameters in _progress(name, choices):
+    for parameters in track(choices, f"{name}, settings tried"):
         baseline = build(name, parameters, config).fit(dataset, seed)
         score = validation_ndcg(baseline, valid, config.exclude_seen)
         tried.append({"parameters": parameters, "ndcg@10": round(score, 6)})
@@ -94,12 +100,10 @@ def fit_best(name: BaselineName, dataset: Dataset, config: EvaluateConfig, seed:
     return Fitted(best[1], best[2], tried)
 
 
-def settings_to_try(name: BaselineName, config: EvaluateConfig) -> list[Parameters]:
-    """Return the settings that :func:`fit_best` chooses from, in the order they are tried."""
+def first_settings(name: BaselineName, config: EvaluateConfig) -> list[Parameters]:
+    """Return the grid of a quick baseline, and of a trained one the settings that are tried first."""
     if name in TRAINED:
-        own = config.trained(name).model_dump()
-        tried = [own, *({**own, **change} for change in _NEXT)]
-        return [setting for at, setting in enumerate(tried) if setting not in tried[:at]][: config.tries]
+        return [config.trained(name).model_dump()]
     grid = _GRIDS[name]
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
@@ -110,6 +114,29 @@ def build(name: BaselineName, parameters: Parameters, config: EvaluateConfig) ->
         return _CLASSES[name](**parameters)
     settings = type(config.trained(name))(**parameters)
     return _trained(name)(settings, config.exclude_seen)
+
+
+def _search(
+    name: BaselineName,
+    own: Parameters,
+    dataset: Dataset,
+    config: EvaluateConfig,
+    seed: int,
+    valid: Examples,
+    tried: Tried,
+) -> Fitted:
+    if tried.rows:
+        remark(f"{name}: going on after {len(tried.rows)} of {config.tries} settings")
+    while len(tried.rows) < config.tries:
+        parameters = propose(own, tried.rows, seed)
+        searched = ", ".join(f"{field} {parameters[field]:g}" for field in SPACE)
+        remark(f"{name}: settings {len(tried.rows) + 1} of {config.tries} ({searched})")
+        started = time.monotonic()
+        baseline = build(name, parameters, config).fit(dataset, seed)
+        score = validation_ndcg(baseline, valid, config.exclude_seen)
+        tried.add(parameters, score, time.monotonic() - started, baseline.arrays())
+    best = tried.rows[tried.best]["parameters"]
+    return Fitted(build(name, best, config).restore(dataset, tried.arrays(), seed), best, tried.rows)
 
 
 def _trained(name: BaselineName) -> Callable[..., Baseline]:
@@ -127,8 +154,3 @@ def _trained(name: BaselineName) -> Callable[..., Baseline]:
         "hstu": Hstu,
     }
     return classes[name]
-
-
-def _progress(name: BaselineName, choices: list[Parameters]) -> Iterator[Parameters]:
-    """Show a bar for the quick ones; training has one of its own."""
-    return iter(choices) if name in TRAINED else track(choices, f"{name}, settings tried")

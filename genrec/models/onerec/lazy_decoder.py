@@ -48,6 +48,8 @@ class OneRecLazyModel(OneRecBase):
             )
             for layer in range(shape.layers)
         )
+        if not shape.context_layers:
+            self._no_split_modules = ["DecoderLayer"]  # FSDP refuses the name of a block that is not there
         self.post_init()
 
 
