@@ -1,4 +1,4 @@
-"""Settings of a trained baseline, searched with optuna; what was tried is kept, so a search that was cut off goes on."""
+"""Settings of a trained baseline, searched with optuna; a search that was cut off goes on."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def propose(own: Parameters, tried: list[dict[str, Any]], seed: int) -> Paramete
         return own
     optuna = _optuna()
     space = {
-        name: optuna.distributions.FloatDistribution(*ends, log=name in _LOGARITHMIC) for name, ends in SPACE.items()
+        name: optuna.distributions.FloatDistribution(*ends, log=name in _LOGARITHMIC)
+        for name, ends in SPACE.items()
     }
     sampler = optuna.samplers.TPESampler(seed=seed + len(tried), n_startup_trials=1 + _RANDOM_FIRST)
     study = optuna.create_study(sampler=sampler, direction="maximize")

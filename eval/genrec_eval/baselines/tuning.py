@@ -55,8 +55,8 @@ class Fitted:
     Args:
         baseline: fitted.
         parameters: its parameters.
-        tried: for each setting, its ``parameters`` and validation ``ndcg@10``, of trained ones the ``seconds``; empty
-            where nothing was chosen.
+        tried: for each setting, its ``parameters`` and validation ``ndcg@10``, and of trained ones the ``seconds``;
+            empty where nothing was chosen.
     """
 
     baseline: Baseline
