@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genrec.models.onerec.decoder import FeedForward
+from genrec.models.onerec.feed_forward import FeedForward
 from genrec.models.onerec.moe import SparseMoE
 
 EXPERTS, ACTIVE = 24, 2

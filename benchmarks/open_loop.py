@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from genrec.console import remark
-from genrec.processes import spare_the_collector
+from genrec.memory import spare_the_collector
 
 SHARES, CONNECTIONS, SPELLS = (0.25, 0.5, 0.75, 1.0), 64, 3
 FEWEST = 100  # requests behind a percentile, however slow the server

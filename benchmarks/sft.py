@@ -33,8 +33,8 @@ from peft import LoraConfig, get_peft_model
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
+from genrec.memory import keep_freed_memory
 from genrec.models import Generator, LanguageConfig, build_generator
-from genrec.processes import keep_freed_memory
 from genrec.semantic_ids import Catalogue
 from genrec_alignment.sft.adapters import enter, hold_frozen_in
 from genrec_alignment.sft.arguments import stage_arguments

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from genrec import __version__
 from genrec.console import console
 from genrec.errors import GenrecError
-from genrec.processes import keep_freed_memory
+from genrec.memory import keep_freed_memory
 
 # In the order of the help page. Each is a module of genrec.cli with a function register(app).
 VERBS = (

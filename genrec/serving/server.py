@@ -10,7 +10,7 @@ import uvicorn
 
 from genrec.console import remark
 from genrec.errors import ConfigError
-from genrec.processes import spare_the_collector
+from genrec.memory import spare_the_collector
 from genrec.serving.app import create_app
 from genrec.serving.service import Service
 

@@ -1,4 +1,4 @@
-"""What a round does to a policy: the interface, and the choice by settings."""
+"""What a round does to a policy: the interface."""
 
 from __future__ import annotations
 
@@ -78,14 +78,3 @@ class Optimiser(Protocol):
 
     def improve(self, work: RoundWork) -> Improved:
         """Return the trained policy. Every process calls it, and every one gets the same policy."""
-
-
-def optimiser_of(config: AlignConfig) -> Optimiser:
-    """Return the optimiser that the settings ask for."""
-    if config.optimiser == "grpo":
-        from genrec_alignment.grpo.optimiser import GroupOptimiser
-
-        return GroupOptimiser(config)
-    from genrec_alignment.align.preferences import PreferenceOptimiser
-
-    return PreferenceOptimiser(config)

@@ -28,8 +28,8 @@ from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.inputs import Inputs
 from genrec_alignment.align.measuring import Figures, distance_to, measure
 from genrec_alignment.align.next_tokens import NextTokens, next_tokens
-from genrec_alignment.align.optimiser import Improved, RoundWork, optimiser_of
-from genrec_alignment.align.preferences import requests_of
+from genrec_alignment.align.optimiser import Improved, Optimiser, RoundWork
+from genrec_alignment.align.preferences import PreferenceOptimiser, requests_of
 from genrec_alignment.align.requests import Requests, draw, moments, validation_requests
 from genrec_alignment.align.verdict import verdict
 from genrec_alignment.preference.candidates import Candidates
@@ -193,3 +193,12 @@ class Alignment:
             draft.replace(self._folder(number) / ROUND_FILE)
         wait_for_all()
         return report
+
+
+def optimiser_of(config: AlignConfig) -> Optimiser:
+    """Return the optimiser that the settings ask for."""
+    if config.optimiser == "grpo":
+        from genrec_alignment.grpo.optimiser import GroupOptimiser
+
+        return GroupOptimiser(config)
+    return PreferenceOptimiser(config)

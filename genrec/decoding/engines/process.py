@@ -29,8 +29,8 @@ from genrec.decoding.prefix_cache import CacheFigures
 from genrec.decoding.ranking import Ranking, Sessions
 from genrec.decoding.trie import Trie
 from genrec.errors import GenrecError
+from genrec.memory import keep_freed_memory, spare_the_collector
 from genrec.models.histories import HistoryBatch
-from genrec.processes import keep_freed_memory, spare_the_collector
 
 if TYPE_CHECKING:
     from genrec.decoding.prompts import Prompts

@@ -12,20 +12,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from genrec.models.onerec.attention import CrossAttention, SelfAttention
 from genrec.models.onerec.config import MoEConfig
 from genrec.models.onerec.dropout import Dropout
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (arXiv:2002.05202)."""
-
-    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
-        super().__init__()
-        self.gate = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.up = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down = nn.Linear(intermediate_size, hidden_size, bias=False)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Return [..., hidden] for states of that shape."""
-        return self.down(nn.functional.silu(self.gate(states)) * self.up(states))
+from genrec.models.onerec.feed_forward import FeedForward
+from genrec.models.onerec.moe import SparseMoE
 
 
 class CrossView(NamedTuple):
@@ -120,8 +108,6 @@ def feed_forward(hidden_size: int, intermediate_size: int, moe: MoEConfig | None
     """Return the feed-forward block of a layer: dense, or sparse where ``moe`` has experts for it."""
     if moe is None or layer < moe.dense_layers:
         return FeedForward(hidden_size, intermediate_size)
-    from genrec.models.onerec.moe import SparseMoE
-
     inner = moe.intermediate_size or max(1, intermediate_size // (moe.active + moe.shared))
     return SparseMoE(hidden_size, inner, moe.experts, moe.active, moe.shared, moe.bias_update)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
-from genrec.models.onerec.decoder import FeedForward
+from genrec.models.onerec.feed_forward import FeedForward
 
 
 class SparseMoE(nn.Module):

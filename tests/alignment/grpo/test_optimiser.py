@@ -13,7 +13,8 @@ from genrec.decoding import Recommender
 from genrec_alignment.align.config import AlignConfig
 from genrec_alignment.align.make import make_alignment
 from genrec_alignment.align.next_tokens import NextTokens
-from genrec_alignment.align.optimiser import RoundWork, optimiser_of
+from genrec_alignment.align.optimiser import RoundWork
+from genrec_alignment.align.rounds import optimiser_of
 from genrec_alignment.grpo.optimiser import GroupOptimiser
 from tests.alignment.align.conftest import finished_run, run, settings
 from tests.alignment.grpo.worlds import even

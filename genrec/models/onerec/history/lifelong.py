@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from genrec.models.onerec.attention import CrossAttention, Rotary, split_heads
-from genrec.models.onerec.decoder import FeedForward
+from genrec.models.onerec.feed_forward import FeedForward
 
 
 class ReaderBlock(nn.Module):
