@@ -15,7 +15,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
 
 # mallopt's parameters, from glibc's malloc.h, and the most it takes
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -55,18 +54,12 @@ def keep_freed_memory() -> None:
 def _watch(libc: ctypes.CDLL) -> None:
     """Give back what lay idle for a whole spell: what a step uses at its height is not idle between the steps."""
     while True:
-        most = max(_used(libc) for _ in _pauses(_LOOKS, _SPELL / _LOOKS))
+        most = 0
+        for _ in range(_LOOKS):
+            time.sleep(_SPELL / _LOOKS)
+            most = max(most, int(libc.mallinfo2().uordblks))
         if too_much(resident(), most):
             libc.malloc_trim(0)
-
-
-def _pauses(count: int, seconds: float) -> Iterable[None]:
-    for _ in range(count):
-        yield time.sleep(seconds)
-
-
-def _used(libc: ctypes.CDLL) -> int:
-    return int(libc.mallinfo2().uordblks)
 
 
 def too_much(there: int, used: int) -> bool:
