@@ -26,7 +26,7 @@ from experiments import Job, Row, Sections, merged, read_rows, run_jobs, table
 from generators import FILES, MODELS, ROOT, job_of, log_of
 from published import WARNING, published_table
 
-from genrec_eval.baselines.tuning import settings_to_try
+from genrec_eval.baselines.tuning import first_settings
 from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
 
 FIGURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10", "coverage@10")
@@ -146,7 +146,7 @@ def page_of(rows: Sequence[Row], small: bool) -> str:
         best = {row["model"]: row["ndcg@10"] for row in sorted(own, key=lambda row: row["ndcg@10"])}
         ordered = sorted(own, key=lambda row: -best[row["model"]])
         parts += [f"## {FILES[data]}", table(ordered, ("model",), FIGURES), WARNING, published_table(data)]
-    budget = {name: len(settings_to_try(name, EvaluateConfig())) for name in QUICK}
+    budget = {name: len(first_settings(name, EvaluateConfig())) for name in QUICK}
     tried = ", ".join(f"{name} {count}" for name, count in budget.items())
     parts.append(f"Settings tried on the validation part: {tried}; others 1 unless `--tries` says more.")
     return "\n\n".join(parts) + "\n"
