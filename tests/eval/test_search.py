@@ -84,8 +84,13 @@ def test_a_search_that_was_cut_off_goes_on_and_ends_the_same(
     np.testing.assert_array_equal(fitted.baseline._score(histories), whole.baseline._score(histories))
 
 
-def test_without_optuna_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_the_remedy_is_named_before_anything_is_fitted(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert propose(OWN, [], 0) == OWN  # one setting needs no search
     with pytest.raises(MissingPackageError, match="baselines"):
         propose(OWN, [{"parameters": OWN, "ndcg@10": 0.1}], 0)
+    monkeypatch.setattr(tuning, "build", lambda *_: pytest.fail("something was fitted"))
+    with pytest.raises(MissingPackageError, match="baselines"):
+        fit_or_reuse("sasrec", make_dataset([[0, 1, 2, 3]] * 5, ITEMS), EvaluateConfig(tries=2), seed=0)

@@ -77,7 +77,7 @@ def propose(own: Parameters, tried: list[dict[str, Any]], seed: int) -> Paramete
     """
     if not tried:
         return own
-    optuna = _optuna()
+    optuna = load_optuna()
     space = {
         name: optuna.distributions.FloatDistribution(*ends, log=name in _LOGARITHMIC)
         for name, ends in SPACE.items()
@@ -91,7 +91,12 @@ def propose(own: Parameters, tried: list[dict[str, Any]], seed: int) -> Paramete
     return own | {name: float(f"{value:.2g}") for name, value in study.ask(space).params.items()}
 
 
-def _optuna() -> Any:
+def load_optuna() -> Any:
+    """Return the package optuna, quiet.
+
+    Raises:
+        MissingPackageError: if it is not installed.
+    """
     try:
         import optuna
     except ImportError:

@@ -22,7 +22,7 @@ from genrec_eval.baselines.ease import Ease
 from genrec_eval.baselines.factors import BprMf, Ials
 from genrec_eval.baselines.item_knn import ItemKNN, RecentItemKNN
 from genrec_eval.baselines.popularity import Popularity
-from genrec_eval.baselines.search import SPACE, Parameters, Tried, propose
+from genrec_eval.baselines.search import SPACE, Parameters, Tried, load_optuna, propose
 from genrec_eval.baselines.transitions import Transitions
 from genrec_eval.baselines.validation import VALIDATION_USERS, sample_examples, validation_ndcg
 from genrec_eval.config import TRAINED, BaselineName, EvaluateConfig
@@ -125,6 +125,7 @@ def _search(
     valid: Examples,
     tried: Tried,
 ) -> Fitted:
+    load_optuna()  # that it is missing is told before the first setting is fitted
     if tried.rows:
         remark(f"{name}: going on after {len(tried.rows)} of {config.tries} settings")
     while len(tried.rows) < config.tries:
